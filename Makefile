@@ -1,0 +1,51 @@
+# The targets that people and scripts use; docs/development.md explains them.
+GO       ?= go
+FUZZTIME ?= 30s
+PKGS     := ./...
+# The race detector links C: without a C compiler the same tests run without it.
+RACE     := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
+LINT     := $(GO) tool -modfile=internal/tools/lint.mod
+
+.PHONY: all build demo test check lint interop soak fuzz bench fmt clean need-go
+
+all: build
+
+need-go:
+	@command -v $(GO) >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed (https://go.dev/dl/): no '$(GO)' command was found." >&2; exit 1; }
+
+build: need-go
+	$(BUILD) -o bin/postrider ./cmd/postrider
+	$(BUILD) -o bin/postbench ./cmd/postbench
+
+demo: build
+	bin/postrider demo
+
+test: need-go
+	$(GO) test $(RACE) -tags invariants -timeout 9m $(PKGS)
+
+lint: need-go
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	$(GO) vet -tags invariants $(PKGS)
+	$(GO) mod tidy -diff
+	$(LINT) staticcheck -tags invariants $(PKGS)
+
+check: lint build test
+
+interop: build
+	test/interop/run
+
+soak: build
+	SOAK=1 test/interop/run
+
+fuzz: need-go
+	test/fuzz $(FUZZTIME)
+
+bench: build
+	bench/short
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+clean:
+	rm -rf bin bench-out
