@@ -1,0 +1,174 @@
+package smtpd
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"postrider/internal/mail"
+)
+
+// LineEndings says what is done with a message that holds a CR without LF or an
+// LF without CR. Whatever the choice, only CRLF "." CRLF ends a message.
+type LineEndings uint8
+
+// The choices.
+const (
+	// Reject reads the message to its real end and answers 550 5.6.11.
+	Reject LineEndings = iota
+	// Normalize makes each of them a CRLF.
+	Normalize
+)
+
+// Options is how sessions are held. A session takes one snapshot when it begins
+// and keeps it to its end, so that a reload changes new sessions only; a snapshot
+// is read-only once a session has it.
+type Options struct {
+	// Hostname is the name in the greeting and in the reply to EHLO.
+	Hostname string
+	// Handler decides; it must be set.
+	Handler Handler
+	// LMTP makes the server speak RFC 2033: LHLO in the place of EHLO and HELO,
+	// and one reply for each accepted recipient after the text.
+	LMTP bool
+	// TLS returns the configuration of the next handshake, so that certificates
+	// can change while sessions last. nil: STARTTLS is not offered.
+	TLS func() *tls.Config
+	// ImplicitTLS starts each session with a handshake (RFC 8314).
+	ImplicitTLS bool
+	// RequireTLS refuses MAIL in clear with 530 5.7.0 (RFC 3207 section 4).
+	RequireTLS bool
+	// Limits bound what a client may take.
+	Limits Limits
+	// LineEndings is what becomes of a bare CR or LF in a message.
+	LineEndings LineEndings
+	// Exempt reports clients for which Limits.ConnectionsPerClient does not
+	// count. nil: none.
+	Exempt func(netip.Addr) bool
+	// Metrics are counted into. nil: nothing is counted.
+	Metrics *Metrics
+	// Events is told of every 4xx and 5xx given, and of a session that
+	// panicked. It is called on the session's goroutine (at a refused
+	// connection: on the accepting one) and must not block. nil: nobody is told.
+	Events func(e RejectEvent)
+}
+
+// Limits are the numbers that bound a session. Zero means the default; a
+// negative number of connections means no limit.
+type Limits struct {
+	MessageBytes   int64 // text of one message; 0: 50,000,000
+	HeaderBytes    int   // header block of a message (552 above); 0: 256 KiB
+	Received       int   // Received fields of a message (554 5.4.6 above); 0: 100
+	Recipients     int   // accepted recipients of a transaction (452 above); 0: 1000
+	RecipientsOver int   // RCPT commands refused for that before 421; 0: 1000
+	CommandBytes   int   // command line with its CRLF (RFC 5321 section 4.5.3.1.4); 0: 512
+	ParamsBytes    int   // MAIL and RCPT line with its CRLF; 0: 2048, at most 8192
+	Junk           int   // commands that lead to no message, between two messages (421 above); 0: 100
+	Errors         int   // commands answered 5xx in a session, recipients refused by policy aside (421 above); 0: 100
+
+	ConnectionsPerClient int // from one IPv4 address or IPv6 /64 (421 above); 0: 50
+	Connections          int // all together (421 above); 0: by the descriptor limit
+
+	GreetDelay time.Duration // wait before the greeting for a client that talks first; 0: look once, do not wait
+	Handshake  time.Duration // TLS handshake, absolute; 0: 10 s
+	Command    time.Duration // from one reply to the end of the next command, absolute; 0: 300 s
+	Write      time.Duration // for a client to take a block of replies; 0: 60 s
+	Data       time.Duration // between two blocks of a text (RFC 5321 section 4.5.3.2.5); 0: 180 s
+	DataGrace  time.Duration // before DataRate is asked for; 0: 30 s
+	DataRate   int64         // least octets per second of a text; 0: 500
+	// Accept is the longest time from the end of a text to its reply that a
+	// client is thought to wait for: when Session.Commit is not certain by
+	// then the message is refused with 4xx rather than accepted late (RFC
+	// 1047); 0: 300 s. Conn.AcceptDeadline tells the session.
+	Accept time.Duration
+	Linger time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
+}
+
+const (
+	defaultMessageBytes = 50_000_000
+	defaultHeaderBytes  = 256 << 10
+	defaultReceived     = 100
+	defaultRecipients   = 1000
+	defaultCommandBytes = 512
+	defaultParamsBytes  = 2048
+	maxParamsBytes      = 8192
+	defaultJunk         = 100
+	defaultErrors       = 100
+	defaultPerClient    = 50
+	defaultHandshake    = 10 * time.Second
+	defaultCommand      = 300 * time.Second
+	defaultWrite        = 60 * time.Second
+	defaultData         = 180 * time.Second
+	defaultDataGrace    = 30 * time.Second
+	defaultDataRate     = 500
+	defaultAccept       = 300 * time.Second
+	defaultLinger       = time.Second
+)
+
+// withDefaults returns l with every zero replaced.
+func (l Limits) withDefaults() Limits {
+	set := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set64 := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	span := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set64(&l.MessageBytes, defaultMessageBytes)
+	set(&l.HeaderBytes, defaultHeaderBytes)
+	set(&l.Received, defaultReceived)
+	set(&l.Recipients, defaultRecipients)
+	set(&l.RecipientsOver, defaultRecipients)
+	set(&l.CommandBytes, defaultCommandBytes)
+	set(&l.ParamsBytes, defaultParamsBytes)
+	l.ParamsBytes = min(l.ParamsBytes, maxParamsBytes)
+	l.CommandBytes = min(l.CommandBytes, maxParamsBytes)
+	set(&l.Junk, defaultJunk)
+	set(&l.Errors, defaultErrors)
+	set(&l.ConnectionsPerClient, defaultPerClient)
+	span(&l.Handshake, defaultHandshake)
+	span(&l.Command, defaultCommand)
+	span(&l.Write, defaultWrite)
+	span(&l.Data, defaultData)
+	span(&l.DataGrace, defaultDataGrace)
+	set64(&l.DataRate, defaultDataRate)
+	span(&l.Accept, defaultAccept)
+	span(&l.Linger, defaultLinger)
+	return l
+}
+
+// Metrics count what sessions do. Every field may be read at any time.
+type Metrics struct {
+	Connections  atomic.Int64 // open now
+	Accepted     atomic.Int64 // connections that got a session
+	Refused      atomic.Int64 // connections refused by a cap, a drain or the handler
+	Messages     atomic.Int64 // texts answered 2xx
+	Bytes        atomic.Int64 // octets of those texts
+	Rejected4xx  atomic.Int64 // replies 4xx
+	Rejected5xx  atomic.Int64 // replies 5xx
+	Handshakes   atomic.Int64 // TLS handshakes that succeeded
+	HandshakeErr atomic.Int64 // TLS handshakes that failed
+	Panics       atomic.Int64 // sessions that panicked
+	AcceptErrors atomic.Int64 // accepting failed, as when descriptors ran out
+}
+
+// RejectEvent tells of a 4xx or 5xx that a client was given.
+type RejectEvent struct {
+	Conn      *Conn       // facts of the connection; only its address is set when it got no session
+	Command   string      // "CONNECT", "EHLO", "MAIL", "RCPT", "DATA", ..., "UNKNOWN"
+	Argument  []byte      // rest of the command line as it came: raw octets of a stranger, valid until Events returns
+	Sender    []byte      // canonical reverse-path of the open transaction, else nil; valid until Events returns
+	Status    mail.Status // as sent
+	Rule      string      // the engine's rule that spoke ("syntax", "order", "junk", "recipients", ...), or "handler"
+	Panic     any         // value of a panic, else nil
+	PanicText []byte      // its stack
+}
