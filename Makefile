@@ -33,13 +33,13 @@ lint: need-go
 check: lint build test
 
 interop: build
-	test/interop/run
+	internal/interop/run
 
 soak: build
-	SOAK=1 test/interop/run
+	SOAK=1 internal/interop/run
 
 fuzz: need-go
-	test/fuzz $(FUZZTIME)
+	internal/tools/fuzz $(FUZZTIME)
 
 bench: build
 	bench/short
