@@ -1,0 +1,165 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// SystemFile is where the installed package has its configuration.
+const SystemFile = "/etc/postrider/postrider.toml"
+
+// FolderFile is the configuration of a run from a folder.
+const FolderFile = "postrider.toml"
+
+// Find returns the file to load when none is named: FolderFile in the current
+// folder, else SystemFile, else "" for the built-in defaults. A file that exists
+// but cannot be read is returned too, so that Load reports it.
+func Find() string {
+	for _, name := range []string{FolderFile, SystemFile} {
+		if _, err := os.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Default returns the built-in configuration: a relay for loopback clients on
+// 127.0.0.1:2525 with its data in ./postrider-data.
+func Default() *Config {
+	c := defaults()
+	c.resolve(".")
+	return c
+}
+
+func defaults() *Config {
+	return &Config{
+		Version:   1,
+		DataDir:   "postrider-data",
+		Listeners: []Listener{{Address: "127.0.0.1:2525", Service: ServiceRelay, TLS: TLSOptional}},
+		Relay: Relay{
+			Networks:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			MaxMessageSize: 50e6,
+			LineEndings:    "reject",
+		},
+		Queue:    Queue{Lifetime: 5 * day, RetryMin: 5 * minute, WarnAfter: 4 * hour, Memory: 64 * mib},
+		Outbound: Outbound{Port: 25, Connections: 20, ConnectionLifetime: 5 * minute},
+		Limits: Limits{
+			ConnectionsPerClient: 50, Recipients: 1000, Header: 256 << 10, Hops: 100, JunkCommands: 100,
+			CommandTimeout: 5 * minute, StressTimeout: 10 * time.Second, HandshakeTimeout: 10 * time.Second,
+			DataRate: 500, DataGrace: 30 * time.Second, ReceiveMemory: 128 * mib, Drain: 30 * time.Second,
+		},
+		Admin: Admin{Socket: "admin.sock"},
+		Log:   Log{Events: "events.jsonl", Level: "info", OnStall: "backpressure", Rotate: 256 * mib, MaxTotal: 8 * gib},
+	}
+}
+
+// Load reads and checks a file; with path "" it returns Default. The error is
+// an Errors with everything that is wrong. Files that the configuration names
+// are not opened.
+func Load(path string) (*Config, error) {
+	if path == "" {
+		return Default(), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Errors{{File: path, Message: reason(err)}}
+	}
+	defer f.Close() // only read
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, Errors{{File: path, Message: reason(err)}}
+	}
+	return Parse(path, text)
+}
+
+// reason drops the file's name from an error that is shown beside it.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Sprintf("cannot %s: %v", pe.Op, pe.Err)
+	}
+	return err.Error()
+}
+
+// Parse is Load for a text that was read from the file of that name, which
+// relative paths start from.
+func Parse(name string, text []byte) (*Config, error) {
+	r := &reporter{file: name, text: text}
+	if len(text) > maxFileBytes {
+		r.add(span{}, fmt.Sprintf("larger than %s", FormatSize(maxFileBytes)), "")
+		return nil, r.errs
+	}
+	c := defaults()
+	c.Path, c.Text = name, text
+	base := filepath.Dir(name)
+	d := &decoder{r: r, base: base, at: map[string]span{}}
+	root := parse(text, r)
+	decodeRoot(d, c, root)
+	if len(r.errs) == 0 {
+		c.resolve(base)
+	}
+	check(d, c)
+	if errs := r.sorted(); len(errs) > 0 {
+		return nil, errs
+	}
+	return c, nil
+}
+
+func decodeRoot(d *decoder, c *Config, root *node) {
+	sections := map[string]section{}
+	for _, s := range schema() {
+		sections[s.name] = s
+	}
+	top := topFields()
+	d.fields("", root, func(name string, v *node) bool {
+		if s, ok := sections[name]; ok && name != "" {
+			s.decode(d, c, v)
+			return true
+		}
+		d.path = ""
+		return apply(d, top, c, name, v)
+	}, docs(top))
+}
+
+// resolve fills in what depends on the machine or on other keys.
+func (c *Config) resolve(base string) {
+	if c.Hostname == "" {
+		c.Hostname = systemName()
+	}
+	c.DataDir = resolve(base, c.DataDir)
+	c.Admin.Socket = resolve(c.DataDir, c.Admin.Socket)
+	if c.Log.Events != "-" {
+		c.Log.Events = resolve(c.DataDir, c.Log.Events)
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		l.Network, l.Host = "tcp", l.Address
+		if p, ok := strings.CutPrefix(l.Address, "unix:"); ok {
+			l.Network, l.Host = "unix", resolve(c.DataDir, p)
+		}
+	}
+	for i := range c.Routes {
+		if h := &c.Routes[i].Hop; h.Network == "unix" {
+			h.Address = resolve(c.DataDir, h.Address)
+		}
+	}
+}
+
+// systemName is the machine's name when it can stand in a greeting, else its
+// loopback literal (RFC 5321 section 4.1.3).
+func systemName() string {
+	name, err := os.Hostname()
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if err != nil || checkDomain(name) != nil || net.ParseIP(name) != nil {
+		return "localhost"
+	}
+	return name
+}
