@@ -1,0 +1,373 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// coarse is how little a deadline must move before it is worth a timer.
+const coarse = time.Second
+
+// Conn is one connection of a Server.
+type Conn struct {
+	base  net.Conn        // as accepted; never changes
+	nc    net.Conn        // base, or TLS over it
+	raw   syscall.RawConn // base's descriptor while in clear; nil: no descriptor to read from
+	tried func(fd uintptr) bool
+	srv   *Server
+
+	remote, local netip.AddrPort
+	id            uint64
+	reason        Reason
+
+	in     []byte // borrowed; nil when drained
+	r, w   int    // in[r:w] is buffered
+	seen   int    // in[r:r+seen] holds no line end
+	bulk   bool   // a long text streams in
+	filled bool   // the last read took all the room there was, so more is likely there
+	probe  bool   // tryRead must not wait
+	n      int    // result of tryRead
+	errno  error  // result of tryRead
+
+	out  []byte // borrowed; nil when nothing waits to be written
+	werr error  // the first failed write; sticky
+
+	readBy, writeBy time.Time // deadlines as set on base; zero: not known
+	until           time.Time // deadline that the session wants for reads
+	slack           time.Duration
+	writeTimeout    time.Duration
+	busy            bool // a drain must not interrupt
+	poked           bool // the drain's wake-up was seen
+
+	prev, next *Conn // the server's list, guarded by Server.mu
+	one        [1]byte
+}
+
+func newConn(base net.Conn, s *Server) *Conn {
+	c := &Conn{base: base, nc: base, srv: s, writeTimeout: time.Minute}
+	c.remote, c.local = addrPort(base.RemoteAddr()), addrPort(base.LocalAddr())
+	// Only kernel sockets are read by descriptor; other kinds of connection may
+	// keep state of their own above it.
+	switch base.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		if raw, err := base.(syscall.Conn).SyscallConn(); err == nil {
+			c.raw = raw
+			c.tried = c.tryRead
+		}
+	}
+	return c
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		p := t.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// ID returns the connection's number, unique in its server's process.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Remote returns the peer's address; the zero value for a unix socket.
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// Local returns our address; the zero value for a unix socket.
+func (c *Conn) Local() netip.AddrPort { return c.local }
+
+// SetReason notes why the session ends, for Options.Closed.
+func (c *Conn) SetReason(r Reason) { c.reason = r }
+
+// Reason returns what SetReason noted.
+func (c *Conn) Reason() Reason { return c.reason }
+
+// Draining reports that the server shuts down and wants the session to end.
+func (c *Conn) Draining() bool { return c.srv.draining.Load() }
+
+// SetBusy says whether a drain must let the session go on (a text is being
+// received) or may end its wait.
+func (c *Conn) SetBusy(busy bool) { c.busy = busy }
+
+// SetBulk says that a long text is expected, which a larger buffer serves better.
+func (c *Conn) SetBulk(bulk bool) { c.bulk = bulk }
+
+// SetWriteTimeout sets how long one write may take. The default is a minute.
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
+
+// ReadBy sets the moment after which Fill gives up. Near deadlines of timeout are
+// not told apart: it may be early by an eighth of timeout, a second at most.
+func (c *Conn) ReadBy(t time.Time, timeout time.Duration) {
+	c.until, c.slack = t, min(coarse, timeout/8)
+}
+
+// Buffered returns the input that was read and not discarded. It is valid until
+// the next Fill.
+func (c *Conn) Buffered() []byte { return c.in[c.r:c.w] }
+
+// Discard drops the first n octets of Buffered.
+func (c *Conn) Discard(n int) {
+	c.r += n
+	c.seen = max(c.seen-n, 0)
+}
+
+// Line takes the line at the start of Buffered and returns it without its CRLF.
+// It reports false when no CRLF is there yet. A CR or LF alone ends no line. The
+// line is valid until the next Fill.
+func (c *Conn) Line() ([]byte, bool) {
+	b := c.in[c.r:c.w]
+	for {
+		i := bytes.IndexByte(b[c.seen:], '\n')
+		if i < 0 {
+			c.seen = len(b)
+			return nil, false
+		}
+		end := c.seen + i
+		if end > 0 && b[end-1] == '\r' {
+			c.r += end + 1
+			c.seen = 0
+			return b[: end-1 : end-1], true
+		}
+		c.seen = end + 1
+	}
+}
+
+// Fill waits for input and adds it to Buffered, writing gathered output first if
+// it must wait. It returns ErrFull when there is no room, ErrTimeout after the
+// moment that ReadBy set, ErrDraining when the server drains and the session is
+// not busy, and io.EOF at the end of the input.
+func (c *Conn) Fill() error {
+	if err := c.makeRoom(); err != nil {
+		return err
+	}
+	if c.raw != nil && c.filled && len(c.out) > 0 {
+		// More input is likely at hand, and with it more replies for one write.
+		if done, err := c.readRaw(true); done {
+			return err
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	for {
+		if err := c.arm(); err != nil {
+			return err
+		}
+		var err error
+		if c.raw != nil {
+			_, err = c.readRaw(false)
+		} else {
+			err = c.read()
+		}
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		c.readBy = time.Time{}
+		if c.Draining() && !c.poked {
+			c.poked = true // not our deadline but the server's wake-up
+			continue
+		}
+		return ErrTimeout
+	}
+}
+
+// arm sets the read deadline when it moved enough to matter. A drain sets its
+// flag before it wakes connections, so looking at the flag after the deadline was
+// set leaves no gap in which the wake-up could be overwritten unseen.
+func (c *Conn) arm() error {
+	if d := c.until.Sub(c.readBy); c.readBy.IsZero() || d < 0 || d > c.slack {
+		if err := c.base.SetReadDeadline(c.until); err != nil {
+			return err
+		}
+		c.readBy = c.until
+	}
+	if !c.busy && c.Draining() {
+		return ErrDraining
+	}
+	return nil
+}
+
+// makeRoom readies in for a read: nothing is borrowed yet when it is drained.
+func (c *Conn) makeRoom() error {
+	if c.in == nil {
+		return nil
+	}
+	if c.r == c.w {
+		c.r, c.w, c.seen = 0, 0, 0
+		if c.bulk && c.filled && len(c.in) != bulkSize || !c.bulk && len(c.in) != BufferSize {
+			c.release()
+		}
+		return nil
+	}
+	if c.w < len(c.in) {
+		return nil
+	}
+	if c.r == 0 {
+		return ErrFull
+	}
+	c.w = copy(c.in, c.in[c.r:c.w])
+	c.r = 0
+	return nil
+}
+
+func (c *Conn) release() {
+	if c.in != nil {
+		c.srv.pools.put(c.in)
+		c.in, c.r, c.w, c.seen = nil, 0, 0, 0
+	}
+}
+
+func (c *Conn) borrow() {
+	if c.in == nil {
+		size := BufferSize
+		if c.bulk && c.filled {
+			size = bulkSize
+		}
+		c.in = c.srv.pools.get(size)
+	}
+}
+
+// readRaw reads from the descriptor. With probe it does not wait and reports
+// whether there was anything.
+func (c *Conn) readRaw(probe bool) (bool, error) {
+	c.probe, c.n, c.errno = probe, 0, nil
+	if err := c.raw.Read(c.tried); err != nil {
+		return true, err
+	}
+	switch {
+	case c.errno == syscall.EAGAIN:
+		return false, nil
+	case c.errno != nil:
+		return true, c.errno
+	case c.n == 0:
+		return true, io.EOF
+	}
+	return true, nil
+}
+
+// tryRead is called by the poller, once at first and then whenever the descriptor
+// may be readable; false sends it to wait, which must not keep an empty buffer.
+func (c *Conn) tryRead(fd uintptr) bool {
+	c.borrow()
+	for {
+		n, err := syscall.Read(int(fd), c.in[c.w:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err == syscall.EAGAIN {
+			if c.w == 0 {
+				c.release()
+			}
+			c.filled = false
+			if c.probe {
+				c.errno = err
+			}
+			return c.probe
+		}
+		if err != nil {
+			c.errno = err
+			return true
+		}
+		c.n = n
+		c.w += n
+		c.filled = c.w == len(c.in)
+		return true
+	}
+}
+
+// read is for connections without a descriptor of their own: TLS and pipes. It
+// waits with one octet of room when nothing is buffered.
+func (c *Conn) read() error {
+	if c.w == 0 {
+		c.release()
+		n, err := c.nc.Read(c.one[:])
+		if n == 0 {
+			if err == nil {
+				err = io.ErrNoProgress
+			}
+			return err
+		}
+		c.borrow()
+		c.in[0], c.w = c.one[0], 1
+		return nil
+	}
+	n, err := c.nc.Read(c.in[c.w:])
+	c.w += n
+	c.filled = c.w == len(c.in)
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// Peek reports whether input is there before anything was asked for, waiting at
+// most wait for it. Without a descriptor and without wait it reports false.
+func (c *Conn) Peek(wait time.Duration) (bool, error) {
+	if c.w > c.r {
+		return true, nil
+	}
+	if wait > 0 {
+		c.ReadBy(time.Now().Add(wait), 0)
+		switch err := c.Fill(); err {
+		case nil:
+			return true, nil
+		case ErrTimeout:
+			return false, nil
+		default:
+			return false, err
+		}
+	}
+	if c.raw == nil {
+		return false, nil
+	}
+	return c.readRaw(true)
+}
+
+// StartTLS turns the connection to TLS as the server, within timeout. Input that
+// was buffered in clear must never be taken for protected: it is dropped and
+// ErrInjected returned (RFC 3207 section 6).
+func (c *Conn) StartTLS(config *tls.Config, timeout time.Duration) error {
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	if c.w > c.r {
+		c.release()
+		return ErrInjected
+	}
+	c.release()
+	c.ReadBy(time.Now().Add(timeout), timeout)
+	if err := c.arm(); err != nil {
+		return err
+	}
+	if err := c.base.SetWriteDeadline(c.until); err != nil {
+		return err
+	}
+	c.readBy, c.writeBy = time.Time{}, time.Time{}
+	t := tls.Server(c.base, config)
+	if err := t.Handshake(); err != nil {
+		return err
+	}
+	c.raw, c.tried, c.nc = nil, nil, t
+	return nil
+}
+
+// TLS returns the state of the TLS connection, nil in clear.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if t, ok := c.nc.(*tls.Conn); ok {
+		s := t.ConnectionState()
+		return &s
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+// Package wire holds the connections of every protocol that postrider serves:
+// Conn, a buffered, limited, deadline-keeping connection that can turn to TLS, and
+// Server, the accept loop that drains.
+//
+// A Conn that waits with nothing buffered owns no buffer: it takes one from its
+// server's pool when bytes have come and gives it back when they are used up and
+// it is about to wait again. Output is gathered and leaves before a read that
+// would block, or when its bounded buffer is full. Deadlines are coarse: one that
+// moves by less than a second is not set again.
+//
+// A Server never starts a goroutine for a connection that it refuses, does not
+// spin when descriptors run out, and turns a panic of one session into the end of
+// that session alone.
+//
+// # Concurrency
+//
+// A Conn belongs to the goroutine of its session; Server touches only its base
+// connection, to wake or cut it. Server and Census are safe for concurrent use;
+// Server.mu is taken before Census.mu and neither is held across I/O on a
+// connection, except for setting a deadline and closing.
+package wire
