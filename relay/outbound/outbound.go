@@ -1,0 +1,176 @@
+// Package outbound hands messages to SMTP and LMTP servers.
+//
+// A Transport serves one connection at a time to each of its callers: it dials
+// the next hop, and then pulls deliveries from a mail.Source for as long as
+// there are any, since the connection that is open is the cheapest one. What a
+// server offers decides how: with PIPELINING the commands of a transaction go
+// out together, and its text, the final dot and the commands of the next
+// transaction share one write (the joined dot), so that in a stream a message
+// costs one write and one read. With CHUNKING too, a message of up to 64 KiB is
+// one flight of MAIL, RCPT and BDAT LAST, and several are in the air at once.
+// Without PIPELINING every command waits for its reply.
+//
+// # Guarantees
+//
+// Every delivery that was pulled is given back with Done before Serve returns. A
+// recipient's outcome is one of three: what the server said of it; a temporary
+// status of ours, when the conversation broke while it was under way, with
+// Delivery.DotSent telling whether the server may have the message all the same;
+// or the zero Status, which says that the message can't have been taken and the
+// attempt does not count.
+//
+// A text with a CR or LF that stands alone is failed and its end is never sent,
+// so that no server can be made to see two messages in it. Addresses are written
+// only if they keep the grammar. A body that proves to be corrupt is cut off
+// before its end, and Delivery.Corrupt is set.
+//
+// All judgement of failures is in trouble.go.
+//
+// # Concurrency
+//
+// A Transport is safe for concurrent use; each Serve owns its connection and
+// runs on the goroutine of its caller. A context that ends lets what is under way
+// finish within Options.Drain.
+package outbound
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/relay/smtp"
+)
+
+// Options configure a Transport. The zero value works.
+type Options struct {
+	Hostname string        // said in EHLO and LHLO; "": "localhost"
+	Dial     time.Duration // for the TCP or unix connection to stand; 0: 30 s
+	Timeouts smtp.Timeouts // of the phases of the conversation; zero fields: RFC 5321 section 4.5.3.2
+	Idle     time.Duration // how long a connection waits for another delivery; 0: 5 s
+	Life     time.Duration // after which a connection takes no more deliveries; 0: 5 min
+	InFlight int           // transactions in the air at once with CHUNKING, 1 to 16; 0: 16
+	Delivery time.Duration // the longest that one delivery may take in all; 0: 2 h
+	Drain    time.Duration // for what is under way when the context ends; 0: 30 s
+
+	// LocalAddress is the address that connections come from; the zero value
+	// lets the system choose.
+	LocalAddress netip.Addr
+	// Session draws the id of a connection; nil: a counter of this Transport.
+	Session func() uint64
+}
+
+const (
+	maxInFlight     = 16       // the bound of guarantee G3
+	flightTextBytes = 64 << 10 // larger texts wait until their recipients are accepted
+	pieceBytes      = 64 << 10 // texts that are not in memory are read in such pieces
+
+	// Replies that may be outstanding before some are read. A server that writes
+	// them before it reads on needs room for them in the socket buffers, or both
+	// sides wait for ever (RFC 2920 section 3.1): 64 usual replies are 4 KiB, and
+	// 64 of the longest legal lines (512 bytes) still fit in the 64 KiB that any
+	// system gives.
+	windowReplies = 64
+)
+
+// Transport delivers over SMTP and LMTP.
+type Transport struct {
+	o        Options
+	sessions atomic.Uint64
+	idle     sync.Pool // of *session, for their memory
+}
+
+// New returns a Transport.
+func New(o Options) *Transport {
+	if o.Dial <= 0 {
+		o.Dial = 30 * time.Second
+	}
+	if o.Idle <= 0 {
+		o.Idle = 5 * time.Second
+	}
+	if o.Life <= 0 {
+		o.Life = 5 * time.Minute
+	}
+	if o.InFlight <= 0 || o.InFlight > maxInFlight {
+		o.InFlight = maxInFlight
+	}
+	if o.Delivery <= 0 {
+		o.Delivery = 2 * time.Hour
+	}
+	if o.Drain <= 0 {
+		o.Drain = 30 * time.Second
+	}
+	return &Transport{o: o}
+}
+
+// Serve connects to hop and sends what src gives, until src has nothing for the
+// idle time, the connection has lived its life, or ctx ends; then it returns nil.
+//
+// An *Error says that the connection has done no good: it could not be set up,
+// and nothing was pulled from src, or it broke before any delivery was accepted.
+// A connection that breaks later, as servers do to limit its use, is no error:
+// the outcomes of the deliveries tell.
+func (t *Transport) Serve(ctx context.Context, hop mail.Hop, src mail.Source) error {
+	began := time.Now()
+	conn, err := t.dial(ctx, hop)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = conn.Close() // it has not been used
+		}
+		return nil
+	case err != nil:
+		return &Error{Phase: PhaseConnect, Status: statusNoAnswer, Err: err}
+	}
+	defer func() { _ = conn.Close() }() // nothing is owed to a connection that Quit or a failure ended
+	s, _ := t.idle.Get().(*session)
+	if s == nil {
+		s = &session{}
+	}
+	defer t.idle.Put(s)
+	s.reset(t, conn, hop, src)
+	s.remote.Addr = remoteAddr(conn)
+	// A context that ends must also end a wait for a peer that says nothing.
+	limited := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(limited)
+		s.c.Limit(time.Now().Add(t.o.Drain))
+	})
+	defer func() {
+		if !stop() {
+			<-limited
+		}
+	}()
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.connect = time.Since(began)
+	return s.run(ctx)
+}
+
+func (t *Transport) dial(ctx context.Context, hop mail.Hop) (net.Conn, error) {
+	d := net.Dialer{Timeout: t.o.Dial}
+	if hop.Network == "tcp" && t.o.LocalAddress.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.o.LocalAddress, 0))
+	}
+	return d.DialContext(ctx, hop.Network, hop.Address)
+}
+
+func (t *Transport) session() uint64 {
+	if t.o.Session != nil {
+		return t.o.Session()
+	}
+	return t.sessions.Add(1)
+}
+
+// remoteAddr returns the peer's address, or the zero value for a unix socket.
+func remoteAddr(conn net.Conn) netip.AddrPort {
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		p := a.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,306 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/relay/smtp"
+)
+
+// session is one connection and the transactions on it.
+type session struct {
+	t   *Transport
+	c   *smtp.Client
+	src mail.Source
+
+	lmtp     bool
+	strict   bool // no PIPELINING: each command waits for its reply
+	chunking bool
+	remote   mail.Remote
+	connect  time.Duration // until the server was ready
+	born     time.Time
+
+	txs     [maxInFlight]transaction // a ring: n of them, from head on, in the order of sending
+	head, n int
+	steps   []step // replies that are due, from step on
+	step    int
+	answer  smtp.Answer
+	said    mail.Status // the 421 that ends the connection; aliases answer
+
+	pulled       int // deliveries
+	successes    int
+	mustReset    bool // the server may have a transaction open
+	dataAnswered bool // the reply to the last DATA was read
+	proceed      bool // it was 354
+
+	check smtp.TextCheck
+	path  []byte // scratch
+	piece []byte // for texts that are not in memory
+}
+
+func (s *session) reset(t *Transport, conn net.Conn, hop mail.Hop, src mail.Source) {
+	c, steps, answer, path, piece := s.c, s.steps[:0], s.answer, s.path, s.piece
+	*s = session{
+		t: t, src: src, steps: steps, answer: answer, path: path, piece: piece,
+		lmtp: hop.Kind == mail.HopLMTP,
+		born: time.Now(),
+	}
+	s.remote = mail.Remote{Host: hop.Address, Addr: remoteAddr(conn), Session: t.session()}
+	o := smtp.ClientOptions{Name: t.o.Hostname, LMTP: s.lmtp, Timeouts: t.o.Timeouts}
+	if s.c = c; c == nil {
+		s.c = smtp.NewClient(conn, o)
+		return
+	}
+	c.Reset(conn, o)
+}
+
+// open waits for the greeting and introduces us.
+func (s *session) open() error {
+	for _, p := range [...]struct {
+		phase Phase
+		ask   func(*smtp.Answer) error
+	}{{PhaseGreeting, s.c.Greeting}, {PhaseHello, s.c.Hello}} {
+		if err := p.ask(&s.answer); err != nil {
+			return &Error{Phase: p.phase, Status: statusOf(err), Err: err}
+		}
+		switch {
+		case s.answer.Code >= 400:
+			status := owned(s.answer.Status())
+			s.c.Quit(&s.answer)
+			return &Error{Phase: p.phase, Status: status}
+		case s.answer.Code >= 300:
+			return &Error{Phase: p.phase, Status: statusProtocol, Err: errSequence}
+		}
+	}
+	x := &s.c.Extensions
+	s.strict = !x.Set.Has(smtp.Pipelining)
+	s.chunking = x.Set.Has(smtp.Chunking)
+	return nil
+}
+
+// run pulls and sends until there is nothing left to do or the connection fails.
+func (s *session) run(ctx context.Context) error {
+	err := s.loop(ctx)
+	if err == nil {
+		s.c.Quit(&s.answer)
+		return nil
+	}
+	if s.c.WriteErr() != nil {
+		err = s.salvage(err)
+	}
+	status := s.said
+	if status.IsZero() {
+		status = statusOf(err)
+	}
+	s.breakDown(err, status)
+	// A text that must not be ended is no fault of the connection, and a server
+	// that closes one which has worked is within its rights.
+	if errors.Is(err, errBody) || s.successes > 0 {
+		return nil
+	}
+	return &Error{Phase: PhaseSession, Status: owned(status), Err: err}
+}
+
+func (s *session) loop(ctx context.Context) error {
+	for {
+		var tx *transaction
+		if s.n < s.depth() {
+			wait := time.Duration(0)
+			if s.n == 0 {
+				wait = s.t.o.Idle
+			}
+			tx = s.pull(ctx, wait)
+		}
+		if tx != nil {
+			if err := s.send(tx); err != nil {
+				return err
+			}
+			continue
+		}
+		if s.n == 0 {
+			return nil
+		}
+		if err := s.settleFirst(); err != nil {
+			return err
+		}
+	}
+}
+
+// depth is how many transactions may be in the air. A text within DATA is sent
+// only when nothing but the reply to the one before it can be outstanding, so
+// there it is that one and the next. Chunks may be sent ahead once the server
+// has proved to take them.
+func (s *session) depth() int {
+	switch {
+	case s.strict:
+		return 1
+	case !s.chunking:
+		return 2
+	case s.successes == 0:
+		return 1
+	}
+	return s.t.o.InFlight
+}
+
+// settleFirst waits until the first transaction in line is over, and takes what
+// other replies have come with its own.
+func (s *session) settleFirst() error {
+	for n := s.n; s.n == n; {
+		if err := s.readOne(); err != nil {
+			return err
+		}
+	}
+	for s.outstanding() > 0 && s.c.Ready() {
+		if err := s.readOne(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pull returns the next delivery that can be sent, begun as a transaction, or
+// nil when there is none for now or the connection has served long enough.
+func (s *session) pull(ctx context.Context, wait time.Duration) *transaction {
+	limit := s.c.Extensions.MaxMails // RFC 9422 section 4.1
+	for ctx.Err() == nil && (limit == 0 || s.pulled < limit) {
+		now := time.Now()
+		if now.Sub(s.born) > s.t.o.Life {
+			return nil
+		}
+		d := s.src.Next(ctx, wait)
+		if d == nil {
+			return nil
+		}
+		d.Remote = s.remote
+		if s.pulled == 0 {
+			d.Timings.Connect = s.connect
+		}
+		tx := &s.txs[(s.head+s.n)%len(s.txs)]
+		*tx = transaction{d: d}
+		if !s.admit(tx) {
+			*tx = transaction{}
+			s.src.Done(d)
+			continue
+		}
+		tx.began = time.Now()
+		s.n++
+		s.pulled++
+		s.remote.Reused = true
+		return tx
+	}
+	return nil
+}
+
+// admit judges whether tx can be sent to this server at all. When not, its
+// outcomes are set.
+func (s *session) admit(tx *transaction) bool {
+	d, x := tx.d, &s.c.Extensions
+	tx.rcpts = len(d.Recipients)
+	if m := x.MaxRcpts; m > 0 && m < tx.rcpts { // RFC 9422 section 4.2
+		tx.rcpts = m
+	}
+	tx.size = d.Body.Size()
+	tx.text = d.Body.Bytes()
+	if int64(len(tx.text)) != tx.size {
+		tx.text = nil
+	}
+	refuse := func(st mail.Status) bool {
+		tx.rcpts = len(d.Recipients)
+		tx.rest(st)
+		return false
+	}
+	if d.Envelope.SMTPUTF8 && !x.Set.Has(smtp.SMTPUTF8) { // RFC 6531 section 3.2
+		return refuse(statusUTF8)
+	}
+	if x.MaxSize > 0 && tx.size > x.MaxSize { // RFC 1870 section 6.1
+		return refuse(statusTooBig)
+	}
+	var ok bool
+	if s.path, ok = smtp.AppendPath(s.path[:0], d.Envelope.Sender, d.Envelope.SMTPUTF8); !ok {
+		return refuse(statusSender)
+	}
+	writable := 0
+	for i := range tx.rcpts {
+		a := d.Envelope.Recipients[d.Recipients[i]].Address
+		if s.path, ok = smtp.AppendPath(s.path[:0], a, d.Envelope.SMTPUTF8); !ok || len(a) == 0 {
+			d.Set(i, statusRecipient)
+			continue
+		}
+		writable++
+	}
+	if writable == 0 {
+		return false
+	}
+	st := s.inspect(tx)
+	if !st.IsZero() {
+		return refuse(st)
+	}
+	return true
+}
+
+// inspect looks for what forbids to send the text of tx. A text that is not in
+// memory is looked at while it is sent, unless the server's lack of 8BITMIME
+// makes it necessary to know before.
+func (s *session) inspect(tx *transaction) mail.Status {
+	takes := s.c.Extensions.Set.Has(smtp.EightBitMIME)
+	s.check = smtp.TextCheck{}
+	switch {
+	case tx.text != nil || tx.size == 0:
+		s.check.Add(tx.text)
+	case takes:
+		tx.eightBit = tx.d.Envelope.EightBit
+		return mail.Status{}
+	default:
+		if st := s.readThrough(tx); !st.IsZero() {
+			return st
+		}
+	}
+	s.check.End()
+	tx.eightBit = s.check.EightBit
+	switch {
+	case s.check.Bare:
+		return statusBareLines
+	case tx.eightBit && !takes: // RFC 6152 section 3
+		return statusEightBit
+	}
+	return mail.Status{}
+}
+
+// readThrough shows all of a stored text to s.check.
+func (s *session) readThrough(tx *transaction) mail.Status {
+	r := tx.d.Body.Reader()
+	s.needPiece()
+	for {
+		n, err := r.Read(s.piece)
+		s.check.Add(s.piece[:n])
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return mail.Status{}
+		default:
+			return bodyStatus(tx.d, err)
+		}
+	}
+}
+
+func (s *session) needPiece() {
+	if s.piece == nil {
+		s.piece = make([]byte, pieceBytes)
+	}
+}
+
+// bodyStatus judges an error of a body's reader.
+func bodyStatus(d *mail.Delivery, err error) mail.Status {
+	if errors.Is(err, mail.ErrCorrupt) {
+		d.Corrupt = true
+		return statusCorrupt
+	}
+	return statusUnread
+}
+
+// first returns the transaction that is first in line.
+func (s *session) first() *transaction { return &s.txs[s.head] }

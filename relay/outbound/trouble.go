@@ -1,0 +1,143 @@
+package outbound
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/relay/smtp"
+)
+
+// Phase is the part of a connection's life in which it failed.
+type Phase uint8
+
+// The phases. Only in PhaseSession had deliveries been pulled.
+const (
+	PhaseConnect  Phase = iota + 1 // dialling
+	PhaseGreeting                  // waiting for the 220
+	PhaseHello                     // EHLO, HELO or LHLO
+	PhaseSession                   // a transaction
+)
+
+// String returns the phase as the log writes it.
+func (p Phase) String() string {
+	switch p {
+	case PhaseConnect:
+		return "connect"
+	case PhaseGreeting:
+		return "greeting"
+	case PhaseHello:
+		return "hello"
+	case PhaseSession:
+		return "session"
+	}
+	return "none"
+}
+
+// Error is a connection that did no good.
+type Error struct {
+	Phase  Phase
+	Status mail.Status // what the server said, or ours; the text is the Error's own
+	Err    error       // the cause, for the log; nil when a reply was the cause
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("outbound: %s: %s", e.Phase, e.Status)
+	}
+	return fmt.Sprintf("outbound: %s: %s: %v", e.Phase, e.Status, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Our own words for what went wrong (RFC 3463 section 3). Whatever is wrong with
+// a connection may be right tomorrow, so those are temporary; what is wrong with
+// the message for a server that lacks an extension is for good.
+var (
+	statusNoAnswer  = mail.NewStatus(451, 4, 4, 1, "no answer from the next hop")
+	statusLost      = mail.NewStatus(451, 4, 4, 2, "connection to the next hop lost")
+	statusTimeout   = mail.NewStatus(451, 4, 4, 2, "the next hop did not answer in time")
+	statusProtocol  = mail.NewStatus(451, 4, 5, 0, "the next hop does not keep the protocol")
+	statusCorrupt   = mail.NewStatus(451, 4, 3, 0, "stored message is damaged")
+	statusUnread    = mail.NewStatus(451, 4, 3, 0, "stored message could not be read")
+	statusBareLines = mail.NewStatus(550, 5, 6, 11, "message has a CR or LF that stands alone")
+	statusEightBit  = mail.NewStatus(550, 5, 6, 3, "message has 8-bit text and the next hop takes none")
+	statusUTF8      = mail.NewStatus(550, 5, 6, 7, "message needs SMTPUTF8 and the next hop has it not")
+	statusTooBig    = mail.NewStatus(552, 5, 3, 4, "message is larger than the next hop takes")
+	statusSender    = mail.NewStatus(553, 5, 1, 7, "sender address cannot be written")
+	statusRecipient = mail.NewStatus(553, 5, 1, 3, "recipient address cannot be written")
+)
+
+var (
+	errClosing  = errors.New("the server is closing the connection")
+	errSequence = errors.New("a reply that does not fit its command")
+	errTooLong  = errors.New("the delivery took too long")
+	errBody     = errors.New("the message cannot be sent to its end")
+)
+
+// statusOf judges an error of the connection.
+func statusOf(err error) mail.Status {
+	switch {
+	case errors.Is(err, smtp.ErrReply), errors.Is(err, smtp.ErrEarly), errors.Is(err, errSequence):
+		return statusProtocol
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errTooLong):
+		return statusTimeout
+	}
+	return statusLost
+}
+
+// owned returns s with a text of its own.
+func owned(s mail.Status) mail.Status {
+	s.Text = append([]byte(nil), s.Text...)
+	return s
+}
+
+// breakDown ends every transaction under way after a failure. The first in line
+// bears it. Those behind it, which were only sent ahead, bear it if the server
+// can have taken them; else they are left untried.
+func (s *session) breakDown(err error, status mail.Status) {
+	for i := 0; s.n > 0; i++ {
+		tx := s.first()
+		d := tx.d
+		tx.softenRefused()
+		d.DotSent = tx.end > 0 && s.c.Sent() >= tx.end
+		switch {
+		case i == 0 && s.blameless(tx, err):
+		case i == 0:
+			tx.rest(status)
+		case d.DotSent && !errors.Is(err, errClosing): // after a 421 a server takes nothing
+			tx.rest(status)
+		}
+		s.finish(tx)
+	}
+}
+
+// blameless says that a connection which had worked ended between messages, so
+// tx, whose commands met its end, has not been tried. Servers limit by time and
+// by count how long a connection may be used; that costs no message an attempt.
+// It can't go round in circles: every such connection has delivered something.
+func (s *session) blameless(tx *transaction, err error) bool {
+	return s.successes > 0 && tx.replies == 0 && !tx.d.DotSent && s.c.Buffered() == 0 &&
+		!errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// salvageTime is how long a server may take to say why it stopped reading.
+const salvageTime = time.Second
+
+// salvage reads, after a write failed, what the server had said before: often
+// the reason.
+func (s *session) salvage(err error) error {
+	s.c.Limit(time.Now().Add(salvageTime))
+	for s.outstanding() > 0 {
+		if rerr := s.readOne(); rerr != nil {
+			if errors.Is(rerr, errClosing) {
+				return rerr
+			}
+			return err
+		}
+	}
+	return err
+}
