@@ -1,9 +1,49 @@
-// Package spool is the log in which the queue's truth is kept.
+// Package spool is the log in which the queue's truth is kept: records go in at
+// the end, are synced in groups, come back in order after a crash, and leave when
+// the oldest generation is released as a whole.
+//
+// The log is a ring of segment files of one size. One use of one segment is a
+// generation; generations are numbered upwards and never twice, and a place in
+// the log (LSN) is a generation and an offset. A group (all that was waiting when
+// the last sync returned) is one write and one fdatasync; a record is durable
+// exactly when its Committer hears of it without an error.
+//
+// # Guarantees
+//
+//   - A record whose Write ended without Err is replayed by every later Open until
+//     its generation is released, whatever happens to the process or the power.
+//   - Records are replayed in the order of their LSN, whole or not at all.
+//   - Bytes that were not synced may be dropped at the very end of the log. A hole
+//     anywhere else, or one that a later group or the epoch file contradicts, is
+//     ErrDamaged; with Options.Salvage it is set aside, named and stepped over.
+//   - After the first failed write or sync nothing is written or synced again.
+//   - An id of NextID is never issued twice, whatever the clock does.
+//
+// Known limit: damage to the last synced group looks like a torn write until a
+// later group, a clean Close or another Open has recorded that it was synced.
+//
+// # Concurrency
+//
+// All methods may be called from any goroutine. Open starts two goroutines, which
+// Close ends and waits for: the commit goroutine is the only one that writes to
+// the current segment and that calls Committers, the helper zero-fills segments
+// ahead of their use. Locks: inbox.mu guards what appenders leave for the commit
+// goroutine, pool.mu the unused segments; neither is taken under the other, and
+// neither is held across I/O or a callback. Readers take no lock: a generation
+// is found in an immutable table and pinned by a counter.
+//
+// # Format
+//
+// Package record and docs/formats.md: the files are Dir/epoch, Dir/gaps,
+// Dir/LOCK, Dir/hot-NNNN.seg and, after a salvage, Dir/quarantine-*.
 package spool
 
 import (
-	"cmp"
 	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -12,7 +52,7 @@ import (
 	"postrider/queue/internal/record"
 )
 
-// Errors of the spool; those of Open and of a Write wrap them.
+// Errors of the spool; what Open returns and what a Write ends with wrap them.
 var (
 	ErrLocked   = errors.New("spool is in use by another process")
 	ErrDamaged  = errors.New("spool is damaged")
@@ -20,140 +60,250 @@ var (
 	ErrFull     = errors.New("spool is full")
 	ErrClosed   = errors.New("spool is closed")
 	ErrTooLarge = errors.New("record is larger than a segment")
+	ErrReleased = errors.New("generation is no longer in the spool")
 )
 
 // Options configure a spool.
 type Options struct {
-	FS                 vfs.FS
-	Dir                string
-	SegmentBytes       int64            // 0: 64 MiB
-	Segments           int              // 0: 8
-	Node               uint16           // part of the ids
-	Clock              func() time.Time // nil: time.Now
-	LazyDelay          time.Duration    // 0: 5 ms
-	GroupRecords       int              // 0: 256
-	GroupBytes         int              // 0: 8 MiB
-	OnGroup            func(GroupStats)
-	Fatal              func(error)
-	ReserveRecordBytes int64 // 0: two segments
-	Salvage            bool
+	FS  vfs.FS
+	Dir string // created when missing, not its parents' entries
+
+	SegmentBytes int64 // size of a segment file, rounded up to 4096; at least 16 KiB; 0: 64 MiB
+	Segments     int   // segments to keep; at least 3; 0: 8. Files that exist beyond are used too.
+
+	Node  uint16           // part of the ids
+	Clock func() time.Time // for ids only; nil: time.Now
+
+	LazyDelay    time.Duration // longest wait of a lazy Write and of Advance; 0: 5 ms
+	GroupRecords int           // most records in a group; 0: 256
+	GroupBytes   int           // most bytes in a group, unless one record is larger; 0: 8 MiB
+
+	// ReserveRecordBytes is the room in the segments that messages leave to
+	// other records: a MSG that would leave less ends with ErrFull.
+	// 0: two segments; negative: none.
+	ReserveRecordBytes int64
+
+	// OnGroup is called on the commit goroutine after each synced group; it must
+	// be quick. May be nil.
+	OnGroup func(GroupStats)
+	// Fatal is called once, on the commit goroutine, with the first error of a
+	// write or a sync, before any Write ends because of it. It must not call
+	// Close. May be nil.
+	Fatal func(error)
+
+	// Salvage makes Open go on over damage; Recovery names what was lost.
+	Salvage bool
 }
 
 // GroupStats describe one synced group.
 type GroupStats struct {
 	Records     int
-	Bytes       int
-	Write, Sync time.Duration
+	Bytes       int           // written, headers and padding included
+	Write, Sync time.Duration // of the two system calls
 }
 
 // LSN is a place in the log.
-type LSN struct {
-	Gen uint64
-	Off int64
-}
+type LSN = record.LSN
 
-// Compare orders places.
-func (l LSN) Compare(m LSN) int {
-	if c := cmp.Compare(l.Gen, m.Gen); c != 0 {
-		return c
-	}
-	return cmp.Compare(l.Off, m.Off)
-}
-
-// Recovered is one record handed to the replay function of Open.
+// Recovered is one record, as handed to the replay function of Open. It and its
+// slices are valid during the call.
 type Recovered struct {
-	LSN, End    LSN
-	Kind        record.Kind
-	ID          mail.ID
-	Payload     []byte // head and body; valid during the call
-	BodyAt      int64  // offset of the body in the generation; Payload[len(Payload)-BodyLen:] is the body
-	BodyLen     int
-	BodyCRC     uint32 // record.Sum of the body
-	AfterLogged bool   // lies behind the last SetLogged that was recorded
+	LSN, End LSN
+	Kind     record.Kind
+	ID       mail.ID
+	Payload  []byte // head and body
+	Body     []byte // the last part of Payload
+	BodyAt   int64  // offset of Body within the generation, for ReadAt
+	BodyCRC  uint32 // record.Sum of Body
+	// AfterLogged says that the record lies behind the last SetLogged that
+	// reached the disk, so that its event may be missing from the event log.
+	AfterLogged bool
 }
 
 // Recovery says what Open found.
 type Recovery struct {
-	Clean bool   // the last owner closed the spool
+	Clean bool   // the last owner closed the spool, or it is new
 	Boots uint64 // how often it was opened, this time included
-	Gaps  []Gap  // with Options.Salvage: what could not be read
+	Gaps  []Gap  // only with Options.Salvage: what was given up
 }
 
-// Gap is a part of the log that could not be read.
+// Gap is a part of the log that could not be read. From and To are offsets; both
+// are 0 when the whole generation is missing.
 type Gap struct {
 	Gen      uint64
-	From, To int64     // offsets
-	IDs      []mail.ID // of the records in it, as far as they are known
+	From, To int64
+	IDs      []mail.ID // of records inside whose header was still readable
 }
 
-// Write is a record on its way to the log.
+// Write is a record on its way into the log. Its memory belongs to the caller,
+// who must not touch it between Append and Committed.
 type Write struct {
 	Kind       record.Kind
 	ID         mail.ID
-	Head, Body []byte
-	BodyCRC    uint32 // record.Sum(Body), when BodySummed; else Append computes it
+	Head, Body []byte // the payload is Head followed by Body; read until Committed
+	// BodyCRC is record.Sum(Body) when BodySummed is set; otherwise Append
+	// computes it. A wrong one makes the record unreadable.
+	BodyCRC    uint32
 	BodySummed bool
-	Lazy       bool
-	Committer  Committer
-	LSN, End   LSN   // set before Committed
-	BodyAt     int64 // set before Committed: offset of Body within generation LSN.Gen
-	Err        error
+	// Lazy lets the record wait for the next group, at most Options.LazyDelay.
+	Lazy      bool
+	Committer Committer
+
+	// Set when Committed is called.
+	LSN, End LSN
+	BodyAt   int64 // offset of Body within LSN.Gen, for ReadAt
+	Err      error // nil: the record is durable
 
 	next *Write
 }
 
-// Committer is told when a Write is durable or has failed.
+// Committer is told how a Write ended: on the commit goroutine, in the order of
+// LSN, after the sync; after Close or from an Append that comes too late, on the
+// goroutine that calls Append. It must be quick, may call Append, and must not
+// wait for another Write.
 type Committer interface {
 	Committed(w *Write)
 }
 
 // Spool is an open log.
-type Spool struct{}
+type Spool struct {
+	o        Options
+	lock     io.Closer
+	recovery Recovery
 
-// Open opens the log.
-func Open(o Options, replay func(*Recovered) error) (*Spool, error) { return nil, ErrClosed }
+	incarnation uint32
+	highest     atomic.Int64  // highest time in an id, Unix milliseconds
+	counter     atomic.Uint32 // of ids
+
+	table   atomic.Pointer[[]*use] // generations that may be read, rising; replaced by the commit goroutine
+	low     atomic.Uint64          // oldest generation needed, as recorded on disk
+	current atomic.Uint64
+
+	in   inbox
+	pool pool
+	w    writer // the commit goroutine's own
+
+	closeOnce sync.Once
+	closeErr  error
+}
 
 // Recovery returns what Open found.
-func (s *Spool) Recovery() Recovery { return Recovery{} }
+func (s *Spool) Recovery() Recovery { return s.recovery }
 
-// NextID returns a new id.
-func (s *Spool) NextID() mail.ID { return mail.ID{} }
+// Incarnation is the random part of the ids of this opening.
+func (s *Spool) Incarnation() uint32 { return s.incarnation }
 
-// Incarnation is the random part of this opening's ids.
-func (s *Spool) Incarnation() uint32 { return 0 }
+// NextID returns an id that was never issued before and never will be again. Its
+// time is that of the clock, or the highest in any earlier id if that is later.
+func (s *Spool) NextID() mail.ID {
+	now := s.o.Clock().UnixMilli()
+	for {
+		high := s.highest.Load()
+		if now <= high {
+			now = high
+			break
+		}
+		if s.highest.CompareAndSwap(high, now) {
+			break
+		}
+	}
+	return mail.MakeID(now, s.o.Node, s.incarnation, s.counter.Add(1))
+}
 
-// MaxRecord is the largest Head+Body that fits.
-func (s *Spool) MaxRecord() int64 { return 0 }
+// MaxRecord is the greatest length of Head and Body together that a Write may
+// have; above it, it ends with ErrTooLarge.
+func (s *Spool) MaxRecord() int64 {
+	return maxRecord(s.o.SegmentBytes) - record.RecordHeaderLen
+}
 
-// Append hands w to the commit goroutine.
-func (s *Spool) Append(w *Write) {}
+// Append hands w to the commit goroutine. It does not wait. The number of waiting
+// writes is bounded only by their owners, since each brings its own memory.
+func (s *Spool) Append(w *Write) {
+	if !w.BodySummed {
+		w.BodyCRC = record.Sum(w.Body)
+	}
+	w.next, w.Err = nil, nil
+	if !s.in.put(w) {
+		w.Err = ErrClosed
+		w.Committer.Committed(w)
+	}
+}
 
-// ReadAt reads from a generation.
-func (s *Spool) ReadAt(p []byte, gen uint64, off int64) (int, error) { return 0, ErrClosed }
+// ReadAt reads from the segment of gen at offset off, as io.ReaderAt does. The
+// caller holds a pin or knows that gen is not released. The bytes are not checked.
+func (s *Spool) ReadAt(p []byte, gen uint64, off int64) (int, error) {
+	u := s.find(gen)
+	if u == nil {
+		return 0, fmt.Errorf("%w: %d", ErrReleased, gen)
+	}
+	return u.slot.file.ReadAt(p, off)
+}
 
-// Pin keeps a generation from being reused.
-func (s *Spool) Pin(gen uint64) bool { return false }
+// Pin keeps the segment of gen from being reused until Unpin. It reports false
+// when that has already happened.
+func (s *Spool) Pin(gen uint64) bool {
+	u := s.find(gen)
+	return u != nil && u.pin()
+}
 
-// Unpin takes back a Pin.
-func (s *Spool) Unpin(gen uint64) {}
+// Unpin takes back one Pin.
+func (s *Spool) Unpin(gen uint64) {
+	if u := s.find(gen); u != nil && u.unpin() {
+		s.in.askRetire()
+	}
+}
 
-// Low is the lowest generation kept.
-func (s *Spool) Low() uint64 { return 0 }
+// Low is the oldest generation still needed, as it is recorded on disk.
+func (s *Spool) Low() uint64 { return s.low.Load() }
 
 // Current is the generation being written.
-func (s *Spool) Current() uint64 { return 0 }
+func (s *Spool) Current() uint64 { return s.current.Load() }
 
 // Synced is the end of what is durable.
-func (s *Spool) Synced() LSN { return LSN{} }
+func (s *Spool) Synced() LSN {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.synced
+}
 
-// Usage counts segments.
-func (s *Spool) Usage() (free, total int) { return 0, 0 }
+// Usage counts segments: those free or still being made, and all.
+func (s *Spool) Usage() (free, total int) { return s.pool.usage() }
 
-// Advance releases generations below low.
-func (s *Spool) Advance(low uint64) {}
+// Advance says that generations below low are no longer needed; one above
+// Current counts as Current. That is recorded in the next group, at most
+// Options.LazyDelay later, and only then are their segments free for reuse, a
+// pinned one when its last pin is gone.
+func (s *Spool) Advance(low uint64) { s.in.advance(min(low, s.Current())) }
 
-// SetLogged says that events up to l are in the event log.
-func (s *Spool) SetLogged(l LSN) {}
+// SetLogged says that the events of all records that end at or before l are
+// durable in the event log. The next group carries it.
+func (s *Spool) SetLogged(l LSN) { s.in.setLogged(l) }
 
-// Close ends the spool.
-func (s *Spool) Close() error { return nil }
+// Close writes and syncs what waits, lazy writes included, marks the epoch file
+// clean and gives the lock back. No reader may be active. It returns the error
+// that ended the spool, if there was one, and the same again when repeated.
+func (s *Spool) Close() error {
+	s.closeOnce.Do(func() {
+		s.in.close()
+		<-s.w.done
+		s.pool.close()
+		s.closeErr = s.w.err
+		if s.closeErr == nil {
+			s.closeErr = s.w.saveEpoch(true)
+		}
+		s.closeFiles()
+		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
+	})
+	return s.closeErr
+}
+
+func (s *Spool) closeFiles() {
+	empty := []*use(nil)
+	s.table.Store(&empty)
+	for _, sl := range s.pool.slots {
+		if sl.file != nil {
+			// Nothing unsynced is behind it, or the spool has failed already.
+			_ = sl.file.Close()
+		}
+	}
+}
