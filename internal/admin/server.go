@@ -1,0 +1,377 @@
+package admin
+
+import (
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"postrider/internal/mail"
+)
+
+// Options are what the interface serves, and where.
+type Options struct {
+	// Socket is the path of the unix socket; empty: none.
+	Socket string
+	// HTTP is HOST:PORT to serve on as well; empty: none.
+	HTTP string
+	// TLS encrypts HTTP; nil: in clear.
+	TLS *tls.Config
+	// Token is asked of requests over TCP for anything but figures and health;
+	// empty: those are all that TCP serves.
+	Token string
+
+	Queue   Queue
+	Status  func() Status
+	Checks  func() []Check // of readiness
+	Metrics http.Handler
+	// Failed is told of a server that stopped although nobody closed it; nil:
+	// nobody is told.
+	Failed func(error)
+}
+
+// Bounds on requests. The interface is for one operator and a few monitors.
+const (
+	maxHeaderBytes = 64 << 10
+	maxBodyBytes   = 64 << 10
+	readTimeout    = 10 * time.Second
+	idleTimeout    = 2 * time.Minute
+)
+
+// Server is a running interface.
+type Server struct {
+	o       Options
+	servers []*http.Server
+	tcp     net.Addr
+	done    sync.WaitGroup
+}
+
+// Start opens the socket and the TCP address and serves them until Close.
+func Start(o Options) (*Server, error) {
+	s := &Server{o: o}
+	type place struct {
+		l net.Listener
+		h http.Handler
+	}
+	var places []place
+	closeAll := func() {
+		for _, p := range places {
+			_ = p.l.Close() // the error that brought us here is the one to tell
+		}
+	}
+	if o.Socket != "" {
+		l, err := listenSocket(o.Socket)
+		if err != nil {
+			return nil, fmt.Errorf("admin socket: %w", err)
+		}
+		places = append(places, place{l, s.socketHandler()})
+	}
+	if o.HTTP != "" {
+		l, err := s.listenTCP()
+		if err != nil {
+			closeAll()
+			return nil, fmt.Errorf("admin http: %w", err)
+		}
+		s.tcp = l.Addr()
+		places = append(places, place{l, s.tcpHandler()})
+	}
+	for _, p := range places {
+		srv := &http.Server{
+			Handler: p.h, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout,
+			MaxHeaderBytes: maxHeaderBytes,
+		}
+		s.servers = append(s.servers, srv)
+		s.done.Go(func() {
+			if err := srv.Serve(p.l); !errors.Is(err, http.ErrServerClosed) && o.Failed != nil {
+				o.Failed(err)
+			}
+		})
+	}
+	return s, nil
+}
+
+// Addr returns the TCP address that is served; nil when there is none.
+func (s *Server) Addr() net.Addr { return s.tcp }
+
+// Close stops serving: it waits for requests until ctx ends, then cuts them off.
+func (s *Server) Close(ctx context.Context) error {
+	var errs []error
+	for _, srv := range s.servers {
+		if err := srv.Shutdown(ctx); err != nil {
+			errs = append(errs, srv.Close())
+		}
+	}
+	s.done.Wait()
+	return errors.Join(errs...)
+}
+
+// listenTCP refuses what would let the network in without a lock.
+func (s *Server) listenTCP() (net.Listener, error) {
+	l, err := net.Listen("tcp", s.o.HTTP)
+	if err != nil {
+		return nil, err
+	}
+	a, err := netip.ParseAddrPort(l.Addr().String())
+	if (err != nil || !a.Addr().Unmap().IsLoopback()) && (s.o.TLS == nil || s.o.Token == "") {
+		return nil, errors.Join(fmt.Errorf("%s is not a loopback address: TLS and a token are needed there", s.o.HTTP), l.Close())
+	}
+	if s.o.TLS != nil {
+		l = tls.NewListener(l, s.o.TLS)
+	}
+	return l, nil
+}
+
+// figures are what everybody may see who reaches the server.
+func (s *Server) figures(m *http.ServeMux) {
+	m.Handle("GET /metrics", s.o.Metrics)
+	m.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n") // a lost client needs nothing
+	})
+	m.HandleFunc("GET /readyz", s.ready)
+	m.HandleFunc("GET /api/v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, s.o.Status())
+	})
+}
+
+// content is the queue: who sees it sees people's mail.
+func (s *Server) content(m *http.ServeMux, guard func(http.HandlerFunc) http.Handler) {
+	m.Handle("GET /api/v1/queue", guard(s.list))
+	m.Handle("GET /api/v1/messages/{id}", guard(s.show))
+	m.Handle("GET /api/v1/messages/{id}/raw", guard(s.raw))
+	m.Handle("POST /api/v1/queue/drop", guard(s.drop))
+}
+
+func (s *Server) socketHandler() http.Handler {
+	m := http.NewServeMux()
+	s.figures(m)
+	s.content(m, func(h http.HandlerFunc) http.Handler { return h })
+	m.HandleFunc("GET /debug/pprof/", pprof.Index)
+	m.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	m.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return bounded(m)
+}
+
+func (s *Server) tcpHandler() http.Handler {
+	m := http.NewServeMux()
+	s.figures(m)
+	s.content(m, func(h http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !s.authorized(r) {
+				w.Header().Set("WWW-Authenticate", "Bearer")
+				fail(w, http.StatusUnauthorized, "a token is needed")
+				return
+			}
+			h(w, r)
+		})
+	})
+	return bounded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.ownHost(r.Host) {
+			fail(w, http.StatusMisdirectedRequest, "no such host here")
+			return
+		}
+		if !sameOrigin(r) {
+			fail(w, http.StatusForbidden, "requests from other sites are not answered")
+			return
+		}
+		if !s.loopbackOnly() && !s.authorized(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, http.StatusUnauthorized, "a token is needed")
+			return
+		}
+		m.ServeHTTP(w, r)
+	}))
+}
+
+// loopbackOnly reports that nobody from elsewhere can reach the TCP address.
+func (s *Server) loopbackOnly() bool {
+	a, err := netip.ParseAddrPort(s.tcp.String())
+	return err == nil && a.Addr().Unmap().IsLoopback()
+}
+
+// authorized compares the token in constant time.
+func (s *Server) authorized(r *http.Request) bool {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && s.o.Token != "" && subtle.ConstantTimeCompare([]byte(given), []byte(s.o.Token)) == 1
+}
+
+// ownHost accepts a Host that no foreign DNS zone can hold: an address,
+// localhost, or the name that the configuration gives.
+func (s *Server) ownHost(host string) bool {
+	name := hostOf(host)
+	if _, err := netip.ParseAddr(name); err == nil || strings.EqualFold(name, "localhost") {
+		return true
+	}
+	return strings.EqualFold(name, hostOf(s.o.HTTP))
+}
+
+func hostOf(hostPort string) string {
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		return h
+	}
+	return strings.Trim(hostPort, "[]")
+}
+
+// sameOrigin accepts requests of programs, which send no Origin, and of pages
+// that this server gave out.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		site := r.Header.Get("Sec-Fetch-Site")
+		return site == "" || site == "same-origin" || site == "none"
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+func bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'")
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	checks, code := s.o.Checks(), http.StatusOK
+	for _, c := range checks {
+		if !c.OK {
+			code = http.StatusServiceUnavailable
+		}
+	}
+	reply(w, code, checks)
+}
+
+// list writes one message a line, so that a long queue needs memory on neither
+// side. A failure after the first line is told as a last line with "error".
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	sel, err := ParseSelector(r.URL.Query())
+	if err != nil {
+		failWith(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	var lost error
+	n := 0
+	err = s.o.Queue.List(r.Context(), sel, func(m *Message) bool {
+		n++
+		lost = enc.Encode(m)
+		return lost == nil
+	})
+	switch {
+	case lost != nil || err == nil:
+	case n == 0:
+		failWith(w, err)
+	default:
+		_ = enc.Encode(problem{Error: err.Error()}) // if that is lost too, the client has gone
+	}
+}
+
+func (s *Server) show(w http.ResponseWriter, r *http.Request) {
+	id, err := mail.ParseID(r.PathValue("id"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	var found []byte
+	var bad error
+	err = s.o.Queue.List(r.Context(), Selector{IDs: []mail.ID{id}}, func(m *Message) bool {
+		found, bad = json.Marshal(m)
+		return false
+	})
+	switch err = errors.Join(err, bad); {
+	case err != nil:
+		failWith(w, err)
+	case found == nil:
+		failWith(w, ErrNotFound)
+	default:
+		reply(w, http.StatusOK, json.RawMessage(found))
+	}
+}
+
+func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
+	id, err := mail.ParseID(r.PathValue("id"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	text, err := s.o.Queue.Raw(r.Context(), id)
+	if err != nil {
+		failWith(w, err)
+		return
+	}
+	defer text.Close() // only read
+	w.Header().Set("Content-Type", "message/rfc822")
+	if _, err := io.Copy(w, text); err != nil {
+		panic(http.ErrAbortHandler) // the client must see that the text is not whole
+	}
+}
+
+// drop needs a reason, and a selector that selects: a forgotten one must not
+// empty the queue.
+func (s *Server) drop(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	sel, err := ParseSelector(q, "reason", "actor", "all")
+	if err != nil {
+		failWith(w, err)
+		return
+	}
+	reason := q.Get("reason")
+	if reason == "" {
+		fail(w, http.StatusBadRequest, "a reason is needed")
+		return
+	}
+	if sel.All() && q.Get("all") != "true" {
+		fail(w, http.StatusBadRequest, "no selector: that would drop the whole queue (all=true if it is meant)")
+		return
+	}
+	actor := q.Get("actor")
+	if actor == "" {
+		actor = "api"
+	}
+	result, err := s.o.Queue.Drop(r.Context(), sel, actor, reason)
+	if err != nil {
+		failWith(w, err)
+		return
+	}
+	reply(w, http.StatusOK, result)
+}
+
+type problem struct {
+	Error string `json:"error"`
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(v) // a lost client needs nothing
+}
+
+func fail(w http.ResponseWriter, code int, text string) { reply(w, code, problem{Error: text}) }
+
+func failWith(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		fail(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, ErrSelector):
+		fail(w, http.StatusBadRequest, err.Error())
+	default:
+		fail(w, http.StatusInternalServerError, err.Error())
+	}
+}
