@@ -28,7 +28,6 @@ type Received struct {
 	Time     time.Time
 }
 
-
 // AppendReceived appends the field, folded, with its final CRLF.
 func AppendReceived(dst []byte, r *Received) []byte {
 	dst = append(dst, "Received: from "...)

@@ -1,32 +1,130 @@
-// Package smtpd holds receiving sessions of SMTP and LMTP.
+// Package smtpd holds receiving sessions of SMTP (RFC 5321) and LMTP (RFC 2033):
+// the state machine of a server, its limits and its defences. It has no policy
+// and keeps nothing: each connection's Session, which its user provides, decides
+// and stores.
+//
+// It guarantees that
+//
+//   - commands are answered in order, and pipelined ones with one write;
+//   - only CRLF "." CRLF ends the text of DATA and only its count that of a BDAT
+//     chunk; octets of a text are never taken for commands, nor octets that came
+//     in clear for octets that came by TLS;
+//   - Session.Commit is called at most once for a transaction and only after the
+//     whole text was written; otherwise Session.Reset is;
+//   - every limit has a reply, and nothing grows with what a client sends: a text
+//     streams through a pooled buffer, and an idle session holds none;
+//   - a panic in a Session ends that session with 421 and no other.
+//
+// The path of a message allocates nothing.
+//
+// # Concurrency
+//
+// A session, its Conn and its Session belong to one goroutine. Server is safe
+// for concurrent use. Options are read-only once a session has taken them.
 package smtpd
 
 import (
 	"context"
 	"net"
+	"net/netip"
 
 	"postrider/internal/wire"
+	"postrider/relay/smtp"
 )
 
-// Server holds the sessions of one listener.
+// Server holds the sessions of one configured listener.
 type Server struct {
 	listener string
-	census   *wire.Census
 	options  func() *Options
+	wire     *wire.Server
+	none     Metrics // counts for nobody
 }
 
 // NewServer returns a server for the listener that the configuration calls by
-// that name. options is asked at each new connection. Servers that share a
-// census share its counts of connections; nil gives the server its own.
+// that name. options is asked at each new connection, and must be cheap. Servers
+// that share a census share its counts of connections and its session numbers;
+// nil gives the server its own.
 func NewServer(listener string, census *wire.Census, options func() *Options) *Server {
-	return &Server{listener: listener, census: census, options: options}
+	s := &Server{listener: listener, options: options}
+	s.wire = wire.NewServer(wire.Options{
+		Handle:   s.handle,
+		Limits:   s.connectionLimits,
+		Census:   census,
+		Farewell: s.farewell,
+		AcceptFailed: func(error) {
+			s.metrics(s.options()).AcceptErrors.Add(1)
+		},
+	})
+	return s
 }
 
-// Serve accepts from l until Shutdown or Close; it then returns nil.
-func (s *Server) Serve(l net.Listener) error { return nil }
+// Serve accepts sessions from l until Shutdown or Close, which close l; it then
+// returns nil. An error means that l was closed by somebody else.
+func (s *Server) Serve(l net.Listener) error { return s.wire.Serve(l) }
 
-// Shutdown drains.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// Shutdown stops accepting, answers 421 to sessions that are not receiving a
+// text, lets those texts finish with their replies, and returns nil when all
+// sessions have ended. When ctx ends first it cuts the rest and returns the cause.
+func (s *Server) Shutdown(ctx context.Context) error { return s.wire.Shutdown(ctx) }
 
-// Close cuts.
-func (s *Server) Close() error { return nil }
+// Close cuts all sessions at once without waiting for them; Wait does.
+func (s *Server) Close() error { return s.wire.Close() }
+
+// Wait returns when no session is left. It must follow Shutdown or Close.
+func (s *Server) Wait() { s.wire.Wait() }
+
+// Open returns the number of open sessions.
+func (s *Server) Open() int { return s.wire.Open() }
+
+func (s *Server) metrics(o *Options) *Metrics {
+	if o.Metrics != nil {
+		return o.Metrics
+	}
+	return &s.none
+}
+
+func (s *Server) connectionLimits() wire.Limits {
+	o := s.options()
+	l := o.Limits.withDefaults()
+	return wire.Limits{Total: l.Connections, PerClient: l.ConnectionsPerClient, Exempt: o.Exempt}
+}
+
+// farewell is what a client gets that gets no session.
+func (s *Server) farewell(client netip.AddrPort, r wire.Reason) []byte {
+	o := s.options()
+	st := replyDrain
+	switch r {
+	case wire.ReasonPerClient:
+		st = replyPerClient
+	case wire.ReasonTotal:
+		st = replyTotal
+	}
+	m := s.metrics(o)
+	m.Refused.Add(1)
+	m.Rejected4xx.Add(1)
+	if o.Events != nil {
+		c := &Conn{Remote: client, Listener: s.listener}
+		o.Events(RejectEvent{Conn: c, Command: commandConnect, Status: st, Rule: r.String()})
+	}
+	if o.ImplicitTLS {
+		return nil // it could not be read
+	}
+	return smtp.AppendReply(nil, st)
+}
+
+// commandConnect stands in events for the connection itself.
+const commandConnect = "CONNECT"
+
+// handle holds one session.
+func (s *Server) handle(c *wire.Conn) {
+	o := s.options()
+	e := &engine{w: c, o: o, lim: o.Limits.withDefaults(), m: s.metrics(o)}
+	e.ID, e.Remote, e.Local, e.Listener = c.ID(), c.Remote(), c.Local(), s.listener
+	e.lmtp = o.LMTP
+	e.text.Normalize = o.LineEndings == Normalize
+	c.SetWriteTimeout(e.lim.Write)
+	e.m.Accepted.Add(1)
+	e.m.Connections.Add(1)
+	defer e.m.Connections.Add(-1)
+	e.run()
+}
