@@ -61,7 +61,7 @@ type Segment struct {
 	total, dead int64
 	refs        int
 	file        vfs.File // open for reading while refs > 0
-	gone        bool     // unlinked
+	keep        bool     // not to be compacted: it is damaged
 }
 
 // ReadAt reads from the file; the caller must hold it by Acquire.
@@ -296,11 +296,20 @@ func (s *Store) Dead() (segment uint32, live int64, ok bool) {
 		if g.dead >= g.total {
 			return n, 0, true
 		}
-		if 2*g.dead > g.total && g.total-g.dead < s.bytes && (!ok || g.total-g.dead < live) {
+		if 2*g.dead > g.total && !g.keep && (!ok || g.total-g.dead < live) {
 			segment, live, ok = n, g.total-g.dead, true
 		}
 	}
 	return segment, live, ok
+}
+
+// Keep exempts a segment from compaction for the life of the store.
+func (s *Store) Keep(segment uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.segs[segment]; g != nil {
+		g.keep = true
+	}
 }
 
 // Remove unlinks a segment. Whoever has acquired it can go on reading.
@@ -308,9 +317,6 @@ func (s *Store) Remove(segment uint32) error {
 	s.mu.Lock()
 	g := s.segs[segment]
 	delete(s.segs, segment)
-	if g != nil {
-		g.gone = true
-	}
 	s.mu.Unlock()
 	if g == nil {
 		return nil
