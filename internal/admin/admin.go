@@ -75,8 +75,9 @@ type Queue interface {
 	// List calls yield for each message with a recipient that s matches, by id,
 	// until it returns false. The message is valid during the call.
 	List(ctx context.Context, s Selector, yield func(*Message) bool) error
-	// Raw returns the text of a message; ErrNotFound when there is none.
-	Raw(ctx context.Context, id mail.ID) (io.ReadCloser, error)
+	// Raw returns the text of a message and its length in bytes; ErrNotFound
+	// when there is none.
+	Raw(ctx context.Context, id mail.ID) (io.ReadCloser, int64, error)
 	// Drop ends the recipients that s matches, without telling anybody. It
 	// returns once that is durable.
 	Drop(ctx context.Context, s Selector, actor, reason string) (DropResult, error)

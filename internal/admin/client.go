@@ -184,6 +184,9 @@ func failure(resp *http.Response) error {
 	}
 	switch resp.StatusCode {
 	case http.StatusNotFound:
+		if p.Error == ErrNotFound.Error() {
+			return ErrNotFound
+		}
 		return fmt.Errorf("%w: %s", ErrNotFound, p.Error)
 	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %s", ErrSelector, strings.TrimPrefix(p.Error, ErrSelector.Error()+": "))

@@ -13,6 +13,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -311,16 +312,17 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	text, err := s.o.Queue.Raw(r.Context(), id)
+	text, size, err := s.o.Queue.Raw(r.Context(), id)
 	if err != nil {
 		failWith(w, err)
 		return
 	}
 	defer text.Close() // only read
 	w.Header().Set("Content-Type", "message/rfc822")
-	if _, err := io.Copy(w, text); err != nil {
-		panic(http.ErrAbortHandler) // the client must see that the text is not whole
-	}
+	// A text that turns out damaged ends early, and with its length announced the
+	// client sees that it is not whole.
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	_, _ = io.Copy(w, text)
 }
 
 // drop needs a reason, and a selector that selects: a forgotten one must not

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"postrider/internal/admin"
+)
+
+// Message writes one message of a listing: a JSON line, or a line for it and one
+// for each recipient.
+func (p *Printer) Message(m *admin.Message) error {
+	if p.JSON {
+		return p.json(m)
+	}
+	if _, err := fmt.Fprintf(p.W, "%s  %6s  %8s  %s\n", m.ID, Age(p.Now.Sub(m.Arrived)), Bytes(m.Size), sender(m.From)); err != nil {
+		return err
+	}
+	for i := range m.Recipients {
+		if err := p.recipient(&m.Recipients[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Printer) recipient(r *admin.Recipient) error {
+	next := ""
+	if r.Due != nil && r.State == "deferred" {
+		next = "  next in " + Age(r.Due.Sub(p.Now))
+	}
+	if _, err := fmt.Fprintf(p.W, "  #%d %-11s %s  %s  attempts %d%s\n", r.RID, r.State, Harmless(r.To), r.Lane, r.Attempts, next); err != nil {
+		return err
+	}
+	if text := replyText(r.Code, r.Enhanced, r.Reply); text != "" {
+		_, err := fmt.Fprintf(p.W, "     %s\n", text)
+		return err
+	}
+	return nil
+}
+
+// Show writes everything about one message.
+func (p *Printer) Show(m *admin.Message) error {
+	if p.JSON {
+		return p.json(m)
+	}
+	t := p.table()
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value) // the table's writer keeps an error for Flush
+		}
+	}
+	row("id", m.ID)
+	row("from", sender(m.From))
+	row("arrived", m.Arrived.UTC().Format(time.RFC3339Nano)+" ("+Age(p.Now.Sub(m.Arrived))+" ago)")
+	row("size", Bytes(m.Size))
+	row("client", m.Client)
+	row("helo", Harmless(m.Helo))
+	row("user", Harmless(m.User))
+	row("listener", m.Listener)
+	row("protocol", m.Protocol)
+	row("tls", m.TLS)
+	row("session", m.Session)
+	row("recipients", fmt.Sprintf("%d, of which %d wait", m.NumRcpt, len(m.Recipients)))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i := range m.Recipients {
+		if err := p.recipient(&m.Recipients[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Summary gathers a listing by lane. The zero Summary is empty.
+type Summary struct {
+	lanes map[string]*LaneSummary
+}
+
+// LaneSummary is what waits for one next hop. Numbers are recipients.
+type LaneSummary struct {
+	Lane      string         `json:"lane"`
+	States    map[string]int `json:"states"`
+	Total     int            `json:"total"`
+	Bytes     int64          `json:"bytes"` // a message counts once in each lane that it waits in
+	OldestSec float64        `json:"oldest_s"`
+	LastReply string         `json:"last_reply,omitempty"`
+
+	lastMessage string // the message counted last, to count its bytes once
+	replyDue    time.Time
+}
+
+// Add counts a message.
+func (s *Summary) Add(m *admin.Message, now time.Time) {
+	if s.lanes == nil {
+		s.lanes = make(map[string]*LaneSummary)
+	}
+	for i := range m.Recipients {
+		r := &m.Recipients[i]
+		l := s.lanes[r.Lane]
+		if l == nil {
+			l = &LaneSummary{Lane: r.Lane, States: make(map[string]int)}
+			s.lanes[r.Lane] = l
+		}
+		l.States[r.State]++
+		l.Total++
+		l.OldestSec = max(l.OldestSec, now.Sub(m.Arrived).Seconds())
+		if l.lastMessage != m.ID {
+			l.lastMessage = m.ID
+			l.Bytes += m.Size
+		}
+		// The reply that came last belongs to the recipient that is due last.
+		if text := replyText(r.Code, r.Enhanced, r.Reply); text != "" && (l.LastReply == "" || r.Due != nil && r.Due.After(l.replyDue)) {
+			l.LastReply = text
+			if r.Due != nil {
+				l.replyDue = *r.Due
+			}
+		}
+	}
+}
+
+// Lanes returns the lanes, the fullest first.
+func (s *Summary) Lanes() []*LaneSummary {
+	lanes := make([]*LaneSummary, 0, len(s.lanes))
+	for _, l := range s.lanes {
+		lanes = append(lanes, l)
+	}
+	slices.SortFunc(lanes, func(a, b *LaneSummary) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Lane, b.Lane))
+	})
+	return lanes
+}
+
+// Summary writes s: a JSON line for each lane, or a table.
+func (p *Printer) Summary(s *Summary) error {
+	lanes := s.Lanes()
+	if p.JSON {
+		for _, l := range lanes {
+			if err := p.json(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := p.table()
+	fmt.Fprintln(t, "LANE\tREADY\tDEFERRED\tHELD\tFAILED\tTOTAL\tBYTES\tOLDEST\tLAST REPLY") // errors: at Flush
+	var total int
+	var bytes int64
+	for _, l := range lanes {
+		total += l.Total
+		bytes += l.Bytes
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", l.Lane,
+			l.States["ready"]+l.States["inflight"], l.States["deferred"], l.States["held"]+l.States["quarantined"],
+			l.States["failed"], l.Total, Bytes(l.Bytes), Age(time.Duration(l.OldestSec*float64(time.Second))), l.LastReply)
+	}
+	fmt.Fprintf(t, "total\t\t\t\t\t%d\t%s\n", total, Bytes(bytes))
+	return t.Flush()
+}
+
+// Dropped writes what a drop did; with dry what it would have done.
+func (p *Printer) Dropped(r admin.DropResult, dry bool) error {
+	if p.JSON {
+		return p.json(struct {
+			admin.DropResult
+			DryRun bool `json:"dry_run,omitempty"`
+		}{r, dry})
+	}
+	var err error
+	switch {
+	case dry:
+		_, err = fmt.Fprintf(p.W, "would drop %d recipients\n", r.Matched)
+	case r.Skipped > 0:
+		_, err = fmt.Fprintf(p.W, "%d recipients dropped, %d skipped: they were sent meanwhile\n", r.Done, r.Skipped)
+	default:
+		_, err = fmt.Fprintf(p.W, "%d recipients dropped\n", r.Done)
+	}
+	return err
+}
