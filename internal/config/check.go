@@ -23,6 +23,9 @@ func checkListeners(d *decoder, c *Config) {
 	for i, l := range c.Listeners {
 		at := "listener[" + strconv.Itoa(i) + "]"
 		if l.Address == "" {
+			if _, table := d.at[at]; !table {
+				continue
+			}
 			if _, given := d.at[at+".address"]; !given {
 				d.r.add(d.at[at], "a listener without an address", `write address = "127.0.0.1:2525"`)
 			}
@@ -113,6 +116,9 @@ func checkRoutes(d *decoder, c *Config) {
 	all := -1
 	for i, r := range c.Routes {
 		at := "route[" + strconv.Itoa(i) + "]"
+		if _, table := d.at[at]; !table {
+			continue
+		}
 		if _, given := d.at[at+".domain"]; !given {
 			d.r.add(d.at[at], "a route without a domain", `write domain = "*" to match all`)
 		}

@@ -99,7 +99,13 @@ type reporter struct {
 // span is a range of the text. The zero span belongs to no line.
 type span struct{ at, n int }
 
+// maxErrors bounds what is told of one file; nobody reads more.
+const maxErrors = 1000
+
 func (r *reporter) add(s span, message, suggestion string) {
+	if len(r.errs) == maxErrors {
+		return
+	}
 	e := &Error{File: r.file, Message: clean(message), Suggestion: clean(suggestion)}
 	if s != (span{}) {
 		e.Line, e.Column = position(r.text, s.at)

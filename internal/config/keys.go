@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"net/netip"
 	"time"
 )
@@ -12,7 +11,6 @@ const (
 	day    = 24 * time.Hour
 	mib    = 1 << 20
 	gib    = 1 << 30
-	many   = math.MaxInt32
 )
 
 // schema is every key there is, in the order of the documentation. It is built

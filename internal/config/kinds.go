@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -74,8 +73,8 @@ func number[T any, N int | int64](of func(*T) *N, least, most int64) func(*decod
 }
 
 func allowedRange(least, most int64) string {
-	if most == math.MaxInt64 {
-		return fmt.Sprintf("allowed: %d and more", least)
+	if least == most {
+		return fmt.Sprintf("allowed: %d", least)
 	}
 	return fmt.Sprintf("allowed: %d to %d", least, most)
 }
@@ -240,7 +239,11 @@ func hop[T any](of func(*T) *hopText) func(*decoder, *T, *node) {
 		if err != nil {
 			words := []string{"mx", "local", "hold", "discard", "reject"}
 			hint := ""
-			if near := nearest(n.text, words); near != "" {
+			scheme, _, ok := strings.Cut(n.text, ":")
+			if ok {
+				words = []string{"smtp", "lmtp"}
+			}
+			if near := nearest(scheme, words); near != "" && near != scheme {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			d.r.add(n.place(), err.Error(), hint)

@@ -70,11 +70,12 @@ func several[T any](name, doc string, of func(*Config) *[]T, fresh T, fields ...
 		list := of(c)
 		*list = nil
 		for i, e := range n.elems {
+			t := fresh
 			if e.kind != unstable.Table {
 				d.r.add(e.place(), fmt.Sprintf("%q holds tables, not %s", name, describe(e.kind)), "write [["+name+"]]")
+				*list = append(*list, t) // keeps the numbers; without a place it is not checked further
 				continue
 			}
-			t := fresh
 			d.path = name + "[" + strconv.Itoa(i) + "]."
 			d.at[strings.TrimSuffix(d.path, ".")] = e.place()
 			d.fields(name, e, func(key string, v *node) bool { return apply(d, fields, &t, key, v) }, docs(fields))

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+const documentHead = `# Configuration
+
+One TOML file, ` + "`version = 1`" + `. It is looked for as ` + "`-c FILE`" + `, else ` + "`postrider.toml`" + ` in the current folder, else
+` + "`/etc/postrider/postrider.toml`" + `; without any of them the defaults below are used: a relay for this machine on
+127.0.0.1:2525 with its data in ` + "`./postrider-data`" + `.
+
+` + "`postrider check`" + ` tells everything that is wrong with a file, each with its place. SIGHUP reads it again: routes,
+networks, domains, limits and certificates take effect together or, when anything is wrong, not at all. What only a
+start can change (listeners, data_dir, hostname, [queue], [admin], [log]) is named in a warning then.
+
+Durations are numbers with ` + "`ms s m h d w`" + ` (` + "`\"5m\"`, `\"1h30m\"`" + `). Sizes are numbers, alone or with ` + "`KB MB GB TB`" + `
+(powers of 1000) or ` + "`KiB MiB GiB TiB`" + ` (of 1024). Paths are relative to the folder of the file, unless it says
+otherwise.
+
+This page is written from the table that the parser uses.
+`
+
+const documentTail = `
+## Open relays
+
+A configuration that would relay for strangers is refused. ` + "`relay.networks`" + ` may hold any private, shared or loopback
+network, and of the public address space at most as much as the largest holders ever got: in all one IPv4 /8 and one
+IPv6 /16. ` + "`0.0.0.0/0`" + `, its two halves, or any other set that adds up to more is an error. ` + "`relay.domains`" + ` takes whole
+domains only, no pattern. A network whose host bits are set (` + "`10.1.2.3/8`" + `) is an error too: it is not guessed whether
+one address or the whole network was meant.
+
+` + "`%`, `!`" + ` and source routes inside of addresses are never followed, address literals are foreign domains, and the
+client is the peer of the connection, whatever its headers and commands say.
+
+## What this version does not do yet
+
+The services ` + "`submission submissions pop3 pop3s imap imaps`" + ` are known, but a file that asks for one is refused.
+The next hops ` + "`mx`" + ` and ` + "`local`" + ` are taken; their recipients get 451 4.3.5 until they are served. The keys of
+` + "`[users]`, `[dns]`" + `, AUTH at a next hop and ` + "`queue.warn_after`" + ` are read and checked, and have no effect before.
+`
+
+// Document returns the reference of every key, in Markdown.
+func Document() string {
+	var b strings.Builder
+	b.WriteString(documentHead)
+	for _, s := range schema() {
+		switch {
+		case s.name == "":
+			b.WriteString("\n## At the top\n")
+		case s.repeated:
+			fmt.Fprintf(&b, "\n## [[%s]]\n\n%s\n", s.name, s.doc)
+		default:
+			fmt.Fprintf(&b, "\n## [%s]\n\n%s\n", s.name, s.doc)
+		}
+		b.WriteString("\n| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n")
+		for _, f := range s.fields {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", f.name, f.kind, code(f.byDflt), f.allowed, f.doc)
+		}
+	}
+	b.WriteString(documentTail)
+	return b.String()
+}
+
+// code marks a default that is a value; one in words stays as it is.
+func code(s string) string {
+	switch {
+	case s == "":
+		return "must be given"
+	case strings.HasPrefix(s, "the "):
+		return s
+	}
+	return "`" + s + "`"
+}
