@@ -90,7 +90,7 @@ func (s *Spool) open(r *recovery, replay func(*Recovered) error) error {
 	if err := r.saveGaps(); err != nil {
 		return err
 	}
-	s.recovery.Gaps = r.gaps
+	s.recovery.Gaps, s.recovery.SetAside = r.gaps, r.aside
 	s.highest.Store(r.timeMS)
 	return s.start(r, gen)
 }

@@ -35,6 +35,7 @@ type recovery struct {
 
 	known map[record.Gap]bool // what an operator has given up before
 	gaps  []Gap               // what this one gives up
+	aside []string            // names of the files set aside
 	buf   []byte              // the walkers'
 }
 

@@ -23,6 +23,7 @@ func (r *recovery) setAside(i int) error {
 	if err := fsys.Rename(sl.path, fsys.PathJoin(r.o.Dir, name)); err != nil {
 		return err
 	}
+	r.aside = append(r.aside, name)
 	f, err := fsys.Create(sl.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err

@@ -124,7 +124,11 @@ type Recovered struct {
 type Recovery struct {
 	Clean bool   // the last owner closed the spool, or it is new
 	Boots uint64 // how often it was opened, this time included
-	Gaps  []Gap  // only with Options.Salvage: what was given up
+
+	// Only with Options.Salvage: what was given up, and the files in Options.Dir
+	// to which segments with an unreadable header were renamed.
+	Gaps     []Gap
+	SetAside []string
 }
 
 // Gap is a part of the log that could not be read. From and To are offsets; both
