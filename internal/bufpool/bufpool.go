@@ -64,6 +64,14 @@ func Put(b *bytebufferpool.ByteBuffer) {
 	pools[class(size)].Put(b)
 }
 
+// Class returns the capacity of the buffers that Get(n) hands out.
+func Class(n int) int {
+	if n > MaxBytes {
+		return n
+	}
+	return 1 << (class(n) + minShift)
+}
+
 // class returns the smallest class that holds n bytes.
 func class(n int) int {
 	if n <= 1<<minShift {

@@ -1,0 +1,282 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/internal/mail"
+	"postrider/queue/internal/spool"
+	"postrider/queue/internal/table"
+)
+
+// Queue is an open queue.
+type Queue struct {
+	o         Options
+	fs        vfs.FS
+	sp        *spool.Spool
+	st        *store
+	lock      io.Closer
+	base      time.Time // tick 0
+	largeDir  string
+	maxRecord int64 // largest record of the spool
+	ballast   bool  // the disk is a real one
+
+	mem        atomic.Int64 // bytes of texts in memory
+	announced  atomic.Int64 // bytes that open drafts have or announced
+	movedLarge atomic.Int64 // bytes of large files of moved messages
+	diskFree   atomic.Uint64
+	inodesFree atomic.Uint64
+	diskAt     atomic.Int64
+	behind     atomic.Bool // too many settlements wait for Pebble
+	dead       atomic.Bool // closed or failed: nothing new
+	failed     atomic.Bool
+
+	entries, envelopes, drafts, settlements, waiters sync.Pool
+
+	stop      chan struct{} // closed when the goroutines shall end
+	running   sync.WaitGroup
+	clockKick chan struct{}
+	workKick  chan struct{}
+	loaded    chan struct{}
+	worker    *worker
+
+	acceptTold notices // the spool's goroutine's own
+
+	mu     sync.Mutex // guards following
+	tb     *table.Table
+	index  table.Index
+	wheel  table.Wheel
+	lanes  map[string]*Lane
+	closed bool
+
+	domains     []*domain
+	domainOf    map[string]uint32
+	domainFree  []uint32
+	domainsUsed int
+	bindEpoch   uint64
+
+	hot      []*entry
+	hotFree  []uint32
+	hotCount int
+	hotBytes int64
+	gens     []*generation // from genLow on
+	genLow   uint64
+	kept     entryList
+	tried    entryList
+
+	applies   []*settlement // synced, of moved messages, in the order of the log
+	unlinks   []mail.ID     // large files of messages that have ended
+	committed spool.LSN     // end of the last record whose Committed has run
+	logged    spool.LSN
+	marks     marks
+	drops     map[uint32]*drop // pending ones, by slot
+
+	states   [numStates]int64 // recipients
+	messages int64
+	scan     countScan
+
+	reapKeep, reapFree []uint32 // scratch
+}
+
+// Open opens the queue in o.Dir and brings back all that waits there. It returns
+// when fresh mail can move; the schedule of what waited is rebuilt in the
+// background, until Loaded. Errors wrap ErrLocked, ErrDamaged or ErrVersion
+// where those apply.
+func Open(o Options) (*Queue, error) {
+	q := &Queue{
+		o: o, fs: o.FS, tb: table.New(), lanes: make(map[string]*Lane), domainOf: make(map[string]uint32),
+		drops: make(map[uint32]*drop), stop: make(chan struct{}), loaded: make(chan struct{}),
+		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1),
+	}
+	if err := q.prepare(); err != nil {
+		return nil, err
+	}
+	var err error
+	if q.lock, err = q.fs.Lock(q.fs.PathJoin(o.Dir, "queue.lock")); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	if err := q.open(); err != nil {
+		return nil, errors.Join(err, q.abandon())
+	}
+	return q, nil
+}
+
+// prepare fills in defaults and makes the folders.
+func (q *Queue) prepare() error {
+	o := &q.o
+	if q.fs == nil {
+		q.fs, q.ballast = vfs.Default, true
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	setDefault(&o.SegmentBytes, 64<<20)
+	setDefault(&o.Segments, 8)
+	setDefault(&o.LargeBytes, 256<<10)
+	setDefault(&o.ColdBytes, 64<<20)
+	setDefault(&o.MemoryBytes, 64<<20)
+	setDefault(&o.HotMessages, 10_000)
+	setDefault(&o.MaxInterval, 4*time.Hour)
+	q.base = o.Clock()
+	q.largeDir = q.fs.PathJoin(o.Dir, "large")
+	if err := q.fs.MkdirAll(q.largeDir, 0o700); err != nil {
+		return fmt.Errorf("make queue folder: %w", err)
+	}
+	q.setReserve()
+	q.diskFree.Store(math.MaxUint64)
+	q.inodesFree.Store(math.MaxUint64)
+	q.diskAt.Store(math.MinInt64 / 2)
+	if o.DiskFree == nil {
+		o.DiskFree = q.statfs
+		if _, _, err := q.statfs(); errors.Is(err, vfs.ErrUnsupported) {
+			o.DiskFree = func() (uint64, uint64, error) { return math.MaxUint64, math.MaxUint64, nil }
+		}
+	}
+	return nil
+}
+
+func setDefault[T int | int64 | time.Duration](p *T, v T) {
+	if *p == 0 {
+		*p = v
+	}
+}
+
+// open recovers: rows first, since they say how far the log has taken effect;
+// then the log, folded over them; then the goroutines.
+func (q *Queue) open() error {
+	var err error
+	if q.st, err = q.openStore(); err != nil {
+		return err
+	}
+	rc := &recovery{q: q, messages: make(map[mail.ID]*recovered)}
+	if rc.applied, err = q.st.applied(); err != nil {
+		return err
+	}
+	q.worker = &worker{q: q, st: q.st, touched: make(map[uint32]struct{}), written: rc.applied, durable: rc.applied}
+	if q.sp, err = q.openSpool(rc); err != nil {
+		return err
+	}
+	q.genLow, q.maxRecord = q.sp.Low(), q.sp.MaxRecord()
+	if q.genLow > 1 && rc.applied.Gen < q.genLow {
+		return fmt.Errorf("%w: rows end at generation %d of the spool, which begins at %d", ErrDamaged, rc.applied.Gen, q.genLow)
+	}
+	if err := q.loadCold(); err != nil {
+		return err
+	}
+	if err := rc.finish(q.worker); err != nil {
+		return err
+	}
+	q.committed = q.sp.Synced()
+	l, err := q.newLoader()
+	if err != nil {
+		return err
+	}
+	q.running.Add(3)
+	go q.runClock()
+	go q.runWorker(q.worker)
+	go l.run()
+	return nil
+}
+
+func (q *Queue) openSpool(rc *recovery) (*spool.Spool, error) {
+	so := spool.Options{
+		FS: q.fs, Dir: q.o.Dir, SegmentBytes: q.o.SegmentBytes, Segments: q.o.Segments, Node: q.o.Node,
+		Clock: q.o.Clock, Fatal: q.fail, Salvage: q.o.Salvage,
+	}
+	if m := q.o.Metrics; m != nil && m.Group != nil {
+		so.OnGroup = func(g spool.GroupStats) { m.Group(g.Records, g.Bytes, g.Write, g.Sync) }
+	}
+	sp, err := spool.Open(so, rc.replay)
+	switch {
+	case err == nil:
+		return sp, nil
+	case errors.Is(err, spool.ErrLocked):
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	case errors.Is(err, spool.ErrDamaged):
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	case errors.Is(err, spool.ErrVersion):
+		return nil, fmt.Errorf("%w: %w", ErrVersion, err)
+	}
+	return nil, fmt.Errorf("open spool: %w", err)
+}
+
+// abandon closes what a failed Open has opened.
+func (q *Queue) abandon() error {
+	var err error
+	if q.sp != nil {
+		err = q.sp.Close()
+	}
+	if q.st != nil {
+		err = errors.Join(err, q.st.db.Close())
+	}
+	return errors.Join(err, q.lock.Close())
+}
+
+// Loaded returns a channel that is closed when the schedule of what waited at
+// Open is rebuilt.
+func (q *Queue) Loaded() <-chan struct{} { return q.loaded }
+
+// Close ends the queue: waiting calls of Next return nil, settlements that were
+// made are synced, and what is leased comes back at the next Open. No draft and
+// no listing may be under way. After a failure it only releases the folder. The
+// end of ctx is reported, but the work is finished all the same.
+func (q *Queue) Close(ctx context.Context) error {
+	q.mu.Lock()
+	if q.closed && !q.failed.Load() {
+		q.mu.Unlock()
+		return ErrClosed
+	}
+	q.shutLocked()
+	q.mu.Unlock()
+	err := q.sp.Close() // all that was appended is synced, all Committed have run
+	close(q.stop)
+	q.running.Wait()
+	if q.failed.Load() {
+		// Pebble may be stuck in what failed; its log is not needed.
+		return errors.Join(ErrClosed, q.lock.Close())
+	}
+	err = errors.Join(err, q.worker.apply(), q.st.cold.Close(), q.st.db.Close(), q.lock.Close(), ctx.Err())
+	if err != nil {
+		return fmt.Errorf("close queue: %w", err)
+	}
+	return nil
+}
+
+// shutLocked refuses what is new and wakes all who wait.
+func (q *Queue) shutLocked() {
+	q.closed = true
+	q.dead.Store(true)
+	for _, l := range q.lanes {
+		for l.wakeLocked() {
+		}
+	}
+}
+
+// fail ends the queue after an error that leaves unknown what is on disk.
+// Nothing is tried again: the program must exit and start anew.
+func (q *Queue) fail(err error) {
+	if q.failed.Swap(true) {
+		return
+	}
+	q.mu.Lock()
+	q.shutLocked()
+	q.mu.Unlock()
+	if q.o.Fatal != nil {
+		q.o.Fatal(err)
+	}
+}
+
+// alarm tells of what an operator must see.
+func (q *Queue) alarm(kind string, err error) {
+	if m := q.o.Metrics; m != nil && m.Alarm != nil {
+		m.Alarm(kind, err)
+	}
+}

@@ -1,0 +1,120 @@
+package queue
+
+import (
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/queue/internal/record"
+	"postrider/queue/internal/spool"
+)
+
+// droppedStatus is the reason of a recipient that an operator dropped.
+//
+// It is a constant in all but name: nothing writes to it.
+var droppedStatus = mail.NewStatus(550, 5, 7, 0, "dropped by the operator")
+
+// settlement is a SETTLE or ACTION record on its way to the spool and, when the
+// message has moved, to Pebble.
+type settlement struct {
+	q      *Queue
+	e      *entry // the hot message, held by entry.writes; nil when it had moved
+	settle record.Settle
+	action record.Action
+	text   []byte
+	head   []byte
+	w      spool.Write
+	ended  bool          // the message has ended with it
+	done   chan struct{} // for Drop: closed when it is synced or has failed
+}
+
+func (q *Queue) newSettlement(id mail.ID) *settlement {
+	st, _ := q.settlements.Get().(*settlement)
+	if st == nil {
+		st = &settlement{q: q}
+	}
+	st.settle.ID = id
+	st.settle.Changes = st.settle.Changes[:0]
+	st.action.Changes = st.action.Changes[:0]
+	st.text, st.e, st.ended, st.done = st.text[:0], nil, false, nil
+	return st
+}
+
+// add appends a change; text is copied.
+func (st *settlement) add(ch record.Change, due time.Time, text []byte) {
+	if State(ch.State) == Deferred {
+		ch.DueUnixMilli = due.UnixMilli()
+	}
+	n := len(st.text)
+	st.text = append(st.text, text...)
+	ch.Text = st.text[n:len(st.text):len(st.text)]
+	st.settle.Changes = append(st.settle.Changes, ch)
+}
+
+// append encodes the record and hands it to the spool.
+func (st *settlement) append(kind record.Kind, lazy bool) {
+	if kind == record.KindAction {
+		st.action.ID = st.settle.ID
+		for _, ch := range st.settle.Changes {
+			st.action.Changes = append(st.action.Changes, record.ActionChange{Change: ch, Expected: ch.Version - 1})
+		}
+		st.head = record.AppendAction(st.head[:0], &st.action)
+	} else {
+		st.head = record.AppendSettle(st.head[:0], &st.settle)
+	}
+	st.w = spool.Write{Kind: kind, ID: st.settle.ID, Head: st.head, Lazy: lazy, Committer: st}
+	st.q.sp.Append(&st.w)
+}
+
+// Committed implements spool.Committer: the record is synced, or never will be.
+func (st *settlement) Committed(w *spool.Write) {
+	q := st.q
+	if w.Err != nil {
+		// The spool has told of it by Fatal, or is closed: nothing goes on.
+		if st.done != nil {
+			close(st.done)
+		}
+		return
+	}
+	q.mu.Lock()
+	q.committed = w.End
+	e := st.e
+	keep := true
+	if e != nil {
+		e.writes--
+		keep = e.moving || e.detached
+		if !keep && len(e.slots) == 0 && e.writes == 0 {
+			if e.large {
+				q.unlinks = append(q.unlinks, e.id)
+				q.kickWorker()
+			}
+			q.detachLocked(e)
+		} else {
+			q.disposeLocked(e)
+		}
+	}
+	if keep {
+		st.e = nil
+		q.applies = append(q.applies, st)
+		q.kickWorker()
+	}
+	q.mu.Unlock()
+	done := st.done
+	if !keep {
+		q.recycle(st)
+	}
+	if done != nil {
+		close(done)
+	}
+}
+
+// maxSettlementBytes is the most memory that a pooled settlement holds on to.
+const maxSettlementBytes = 64 << 10
+
+// recycle gives a settlement back to the pool.
+func (q *Queue) recycle(st *settlement) {
+	if cap(st.text)+cap(st.head)+96*cap(st.settle.Changes) > maxSettlementBytes {
+		return
+	}
+	st.w = spool.Write{}
+	q.settlements.Put(st)
+}

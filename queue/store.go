@@ -1,0 +1,222 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/internal/mail"
+	"postrider/queue/internal/cold"
+	"postrider/queue/internal/rows"
+	"postrider/queue/internal/spool"
+)
+
+const (
+	// cacheBytes and memtableBytes keep Pebble small: it holds what waits for
+	// hours, and nothing on the way of a fresh message reads it.
+	cacheBytes    = 8 << 20
+	memtableBytes = 4 << 20
+	// ballastBytes are given back when Pebble meets a full disk.
+	ballastBytes = 16 << 20
+	ballastName  = "ballast"
+)
+
+// store is where messages rest that have left the hot spool. Only the worker
+// writes to it.
+type store struct {
+	q    *Queue
+	fs   vfs.FS
+	dir  string
+	db   *pebble.DB
+	cold *cold.Store
+
+	stalled atomic.Bool // Pebble does not take writes
+	failing atomic.Bool // its last background work failed
+}
+
+// openStore opens Pebble and the cold segments below the queue's folder.
+func (q *Queue) openStore() (*store, error) {
+	s := &store{q: q, fs: q.fs, dir: q.fs.PathJoin(q.o.Dir, "rows")}
+	if err := q.fs.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder of rows: %w", err)
+	}
+	if err := s.create(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.db, err = pebble.Open(s.dir, s.options()); err != nil {
+		return nil, openError(err)
+	}
+	if err = s.version(); err == nil {
+		s.cold, err = cold.Open(q.fs, q.fs.PathJoin(q.o.Dir, "cold"), q.o.ColdBytes)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+func openError(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: open rows: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("open rows: %w", err)
+}
+
+// create makes a new store and closes it again: the first log of a fresh store
+// keeps the old encoding, which silently drops synced records behind a flipped
+// byte; the log of the second opening has the new one.
+func (s *store) create() error {
+	d, err := pebble.Peek(s.dir, s.fs)
+	if err != nil {
+		return openError(err)
+	}
+	if d.Exists {
+		return nil
+	}
+	db, err := pebble.Open(s.dir, s.options())
+	if err != nil {
+		return openError(err)
+	}
+	err = db.Set([]byte{rows.PrefixStoreVersion}, []byte{rows.Version}, pebble.Sync)
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("create rows: %w", err)
+	}
+	return nil
+}
+
+// version refuses rows that a newer program wrote. A store whose making was cut
+// short before its version was written holds nothing yet.
+func (s *store) version() error {
+	v, closer, err := s.db.Get([]byte{rows.PrefixStoreVersion})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return s.db.Set([]byte{rows.PrefixStoreVersion}, []byte{rows.Version}, pebble.Sync)
+	}
+	if err != nil {
+		return fmt.Errorf("read version of rows: %w", err)
+	}
+	newer := len(v) != 1 || v[0] > rows.Version
+	if err := closer.Close(); err != nil {
+		return fmt.Errorf("read version of rows: %w", err)
+	}
+	if newer {
+		return fmt.Errorf("%w: rows", ErrVersion)
+	}
+	return nil
+}
+
+func (s *store) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          vfs.OnDiskFull(s.fs, s.diskFull),
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cacheBytes,
+		MemTableSize:                memtableBytes,
+		MemTableStopWritesThreshold: 3,
+		MaxOpenFiles:                256,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		Logger:                      (*pebbleLog)(s.q),
+	}
+	events := pebble.EventListener{
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.stalled.Store(true) },
+		WriteStallEnd:   func() { s.stalled.Store(false) },
+		DiskSlow: func(i pebble.DiskSlowInfo) {
+			s.q.alarm("slow", fmt.Errorf("disk is slow: %s", i.String()))
+		},
+		LowDiskSpace: func(i pebble.LowDiskSpaceInfo) {
+			s.q.alarm("disk", fmt.Errorf("disk is nearly full: %s", i.String()))
+		},
+		BackgroundError: func(err error) {
+			s.failing.Store(true)
+			s.q.alarm("background", err)
+		},
+		FlushEnd: func(i pebble.FlushInfo) {
+			if i.Err == nil {
+				s.failing.Store(false)
+			}
+		},
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			s.q.alarm("damage", fmt.Errorf("%w: rows: %w", ErrDamaged, i.Details))
+		},
+	}
+	o.EventListener = &events
+	o.EnsureDefaults()
+	return o
+}
+
+// diskFull gives Pebble the ballast's room; the file is made again when there is
+// room (see space.go).
+func (s *store) diskFull() {
+	s.q.alarm("disk", errors.New("disk is full"))
+	_ = s.fs.Remove(s.fs.PathJoin(s.q.o.Dir, ballastName)) // may be gone already
+}
+
+// pebbleLog is what Pebble logs to. It speaks only of what is wrong.
+type pebbleLog Queue
+
+// Infof implements pebble.Logger.
+func (l *pebbleLog) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger.
+func (l *pebbleLog) Errorf(format string, args ...any) {
+	(*Queue)(l).alarm("rows", fmt.Errorf(format, args...))
+}
+
+// Fatalf implements pebble.Logger: Pebble cannot go on, and must not. The
+// program is told to exit; the goroutine that came here never returns to the
+// running store.
+func (l *pebbleLog) Fatalf(format string, args ...any) {
+	(*Queue)(l).fail(fmt.Errorf("rows: "+format, args...))
+	runtime.Goexit()
+}
+
+// rowOf reads a recipient's row into r, whose slices alias *buf; false when
+// there is none.
+func rowOf(g pebble.Reader, key []byte, buf *[]byte, r *rows.Recipient) (bool, error) {
+	v, closer, err := g.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read recipient row: %w", err)
+	}
+	*buf = append((*buf)[:0], v...)
+	if err := closer.Close(); err != nil {
+		return false, fmt.Errorf("read recipient row: %w", err)
+	}
+	if err := rows.ParseRecipient(*buf, r); err != nil {
+		return false, fmt.Errorf("parse recipient row: %w", err)
+	}
+	return true, nil
+}
+
+// applied reads how far the spool has taken effect in Pebble.
+func (s *store) applied() (spool.LSN, error) {
+	v, closer, err := s.db.Get([]byte{rows.PrefixApplied})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return spool.LSN{}, nil
+	}
+	if err != nil {
+		return spool.LSN{}, fmt.Errorf("read applied place: %w", err)
+	}
+	gen, off, err := rows.ParseApplied(v)
+	if cerr := closer.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return spool.LSN{}, fmt.Errorf("read applied place: %w", err)
+	}
+	return spool.LSN{Gen: gen, Off: off}, nil
+}
+
+// largePath is the file of a large message: named by its id, so that nothing a
+// stranger sends selects a file name.
+func (q *Queue) largePath(id mail.ID) string {
+	return q.fs.PathJoin(q.largeDir, id.String())
+}
