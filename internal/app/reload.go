@@ -1,0 +1,68 @@
+package app
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"postrider/internal/config"
+)
+
+// Reload reads the configuration file again and swaps what can change while
+// running: routes, networks, domains, limits and certificates. All of it takes
+// effect or, when anything is wrong, none; the error says what.
+func (a *App) Reload() error {
+	if err := a.log.Reopen(); err != nil {
+		a.diag.Error("event log", zap.Error(err))
+	}
+	if a.cfg.Path == "" {
+		return a.certs.Reload(certOptions(a.cfg))
+	}
+	cfg, err := config.Load(a.cfg.Path)
+	if err == nil {
+		err = a.certs.Reload(certOptions(cfg))
+	}
+	if err != nil {
+		old := a.reloaded.Load()
+		a.reloaded.Store(&reloadState{cfg: old.cfg, at: old.at, err: err})
+		a.log.ConfigRejected(a.cfg.Path, err)
+		a.metrics.Reloaded(time.Now(), false)
+		a.diag.Error("the configuration was refused; the old one stays", zap.Error(err))
+		return err
+	}
+	for _, key := range needsRestart(a.cfg, cfg) {
+		a.diag.Warn("this setting takes effect at the next start", zap.String("key", key))
+	}
+	a.engine.Reload(rulesOf(cfg))
+	for _, s := range a.servers {
+		s.options.Store(a.sessionOptions(s, cfg))
+	}
+	cfg.Listeners, cfg.DataDir = a.cfg.Listeners, a.cfg.DataDir
+	a.cfg = cfg
+	a.reloaded.Store(&reloadState{cfg: cfg, at: time.Now()})
+	a.log.ConfigLoaded(cfg.Path)
+	a.metrics.Reloaded(time.Now(), true)
+	a.diag.Info("the configuration was loaded again", zap.String("path", cfg.Path))
+	return nil
+}
+
+// needsRestart names the settings that differ and that only a start can change.
+func needsRestart(old, cfg *config.Config) (keys []string) {
+	differ := func(key string, different bool) {
+		if different {
+			keys = append(keys, key)
+		}
+	}
+	sameListeners := len(old.Listeners) == len(cfg.Listeners)
+	for i := 0; sameListeners && i < len(cfg.Listeners); i++ {
+		sameListeners = old.Listeners[i] == cfg.Listeners[i]
+	}
+	differ("[[listener]]", !sameListeners)
+	differ("data_dir", old.DataDir != cfg.DataDir)
+	differ("hostname", old.Hostname != cfg.Hostname)
+	differ("[queue]", old.Queue != cfg.Queue)
+	differ("[outbound] connections", old.Outbound.Connections != cfg.Outbound.Connections)
+	differ("[admin]", old.Admin != cfg.Admin)
+	differ("[log]", old.Log != cfg.Log)
+	return keys
+}

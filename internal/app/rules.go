@@ -1,0 +1,46 @@
+package app
+
+import (
+	"io"
+
+	"postrider/internal/certs"
+	"postrider/internal/config"
+	"postrider/internal/maillog"
+	"postrider/relay"
+	"postrider/relay/policy"
+	"postrider/relay/route"
+)
+
+// rulesOf makes the snapshot that a reload swaps.
+func rulesOf(cfg *config.Config) *relay.Rules {
+	rules := make([]route.Rule, 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		rules = append(rules, route.Rule{Domain: r.Domain, Hop: r.Hop})
+	}
+	return &relay.Rules{
+		Access: policy.New(policy.Options{
+			Networks:     cfg.Relay.Networks,
+			RelayDomains: cfg.Relay.Domains,
+			LocalDomains: cfg.Local.Domains,
+		}),
+		Routes:     route.New(rules, cfg.Local.Domains),
+		Postmaster: []byte(cfg.Local.Postmaster),
+	}
+}
+
+func logOptions(cfg *config.Config, events io.Writer) maillog.Options {
+	return maillog.Options{
+		Path:        cfg.Log.Events,
+		Output:      events,
+		Node:        cfg.Hostname,
+		DropOnStall: cfg.Log.OnStall == "drop_count",
+		RotateBytes: cfg.Log.Rotate,
+		Keep:        cfg.Log.Keep,
+		TotalBytes:  cfg.Log.MaxTotal,
+		Sessions:    cfg.Log.Sessions,
+	}
+}
+
+func certOptions(cfg *config.Config) certs.Options {
+	return certs.Options{Certificate: cfg.TLS.Certificate, Key: cfg.TLS.Key, Hostname: cfg.Hostname}
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"postrider/internal/config"
+	"postrider/internal/maillog"
+	"postrider/relay/policy"
+	"postrider/relay/smtpd"
+)
+
+// server is one listener with its sessions.
+type server struct {
+	conf     config.Listener
+	listener net.Listener
+	smtpd    *smtpd.Server
+	options  atomic.Pointer[smtpd.Options] // swapped by a reload; sessions take it as they begin
+	metrics  smtpd.Metrics
+	served   sync.WaitGroup
+	ended    chan error // of shutdown
+}
+
+// openServers binds every listener of the configuration before any serves, so
+// that a port in use ends the start and not half of it.
+func (a *App) openServers(sockets inherited) error {
+	for _, c := range a.cfg.Listeners {
+		l, err := sockets.open(c)
+		if err != nil {
+			return err
+		}
+		s := &server{conf: c, listener: l, ended: make(chan error, 1)}
+		s.options.Store(a.sessionOptions(s, a.cfg))
+		s.smtpd = smtpd.NewServer(c.Address, a.census, s.options.Load)
+		a.servers = append(a.servers, s)
+	}
+	return nil
+}
+
+// sessionOptions is how a listener's new sessions are held under cfg.
+func (a *App) sessionOptions(s *server, cfg *config.Config) *smtpd.Options {
+	lmtp := s.conf.Service == config.ServiceLMTP
+	access := rulesOf(cfg).Access
+	o := &smtpd.Options{
+		Hostname:   cfg.Hostname,
+		Handler:    a.engine.Handler(lmtp),
+		LMTP:       lmtp,
+		RequireTLS: s.conf.TLS == config.TLSRequired,
+		Limits:     limitsOf(cfg),
+		Exempt:     exempt(access),
+		Metrics:    &s.metrics,
+		Events:     a.rejected,
+	}
+	if s.conf.TLS != config.TLSOff {
+		o.TLS = func() *tls.Config { return a.certs.Config() }
+	}
+	if cfg.Relay.LineEndings == "normalize" {
+		o.LineEndings = smtpd.Normalize
+	}
+	return o
+}
+
+func exempt(access *policy.Rules) func(netip.Addr) bool { return access.Trusted }
+
+func limitsOf(cfg *config.Config) smtpd.Limits {
+	l := cfg.Limits
+	return smtpd.Limits{
+		MessageBytes:         cfg.Relay.MaxMessageSize,
+		HeaderBytes:          int(l.Header),
+		Received:             l.Hops,
+		Recipients:           l.Recipients,
+		Junk:                 l.JunkCommands,
+		ConnectionsPerClient: l.ConnectionsPerClient,
+		Connections:          l.Connections,
+		Handshake:            l.HandshakeTimeout,
+		Command:              l.CommandTimeout,
+		DataGrace:            l.DataGrace,
+		DataRate:             l.DataRate,
+	}
+}
+
+func (s *server) serve(a *App) {
+	s.served.Go(func() {
+		if err := s.smtpd.Serve(s.listener); err != nil {
+			a.diag.Error("a listener ended", zap.String("listener", s.conf.Address), zap.Error(err))
+			select {
+			case a.fatal <- fmt.Errorf("listener %s: %w", s.conf.Address, err):
+			default: // something fatal was said already
+			}
+		}
+	})
+}
+
+func (s *server) shutdown(ctx context.Context) {
+	err := s.smtpd.Shutdown(ctx)
+	_ = s.listener.Close() // closed by Shutdown when it was served; else it is of no use any more
+	s.ended <- err
+}
+
+// wait returns what shutdown came to, once Serve has returned too.
+func (s *server) wait() error {
+	err := <-s.ended
+	s.served.Wait()
+	return err
+}
+
+// rejected writes the event of a reply that refused something.
+func (a *App) rejected(e smtpd.RejectEvent) {
+	s := maillog.Session{
+		ID: e.Conn.ID, Client: e.Conn.Remote, Helo: e.Conn.Helo, Listener: e.Conn.Listener,
+		Protocol: e.Conn.Protocol(), TLS: e.Conn.TLSVersion(),
+	}
+	if e.Panic != nil {
+		a.log.Panic(&s, e.Panic, e.PanicText)
+		return
+	}
+	a.metrics.Rejected(e.Conn.Listener, e.Command, e.Status.Code, e.Rule)
+	a.log.Rejected(&maillog.Rejection{
+		Session: s, Command: e.Command, From: e.Sender, To: e.Argument, Status: e.Status, Rule: e.Rule,
+	})
+}

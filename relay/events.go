@@ -1,0 +1,147 @@
+package relay
+
+import (
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/internal/maillog"
+	"postrider/queue"
+)
+
+// flushEvery is how often the event log is made durable while mail flows, and
+// so how much of it a crash has to write again.
+const flushEvery = time.Second
+
+// durable is told by the queue of each message whose sync is done, before any of
+// its recipients can be leased.
+func (e *Engine) durable(env *mail.Envelope) {
+	e.ledger.accept(len(env.Recipients))
+	e.o.Metrics.AcceptedRecipients(len(env.Recipients))
+	e.o.Log.Accepted(env, max(0, e.age(env)), 0)
+}
+
+// logResult writes the event of one recipient's attempt and counts it.
+func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result) {
+	if r.State == queue.Ready {
+		return // untried: nothing happened
+	}
+	d := &f.delivery
+	a := &f.event
+	*a = maillog.Attempt{
+		Envelope:  d.Envelope,
+		Recipient: d.Recipients[i],
+		Site:      l.q.Key(),
+		Status:    r.Status,
+		Class:     class(r.Status),
+		Remote:    d.Remote,
+		Timings:   d.Timings,
+		Next:      r.Due,
+	}
+	if r.Attempt {
+		a.Number = attempts
+		a.Wait = max(0, f.leased.Sub(f.job.ReadySince))
+	}
+	switch r.State {
+	case queue.Delivered:
+		e.ledger.end(1)
+		e.o.Log.Delivered(a)
+	case queue.Deferred:
+		e.o.Log.Deferred(a)
+	case queue.Failed:
+		e.o.Log.Failed(a)
+	case queue.Held:
+		a.Status, a.Rule = mail.Status{}, "hold"
+		e.o.Log.Held(a)
+	case queue.Dropped:
+		e.ledger.end(1)
+		a.Status, a.Rule = mail.Status{}, "discard"
+		e.o.Log.Dropped(a)
+	case queue.Quarantined:
+		e.o.Log.Quarantined(a)
+	}
+	e.count(l, d, r)
+}
+
+// class names what kind of trouble a reply tells of, in the event log's words,
+// as far as the enhanced code says it (RFC 3463 section 3).
+func class(s mail.Status) string {
+	if s.OK() || s.IsZero() {
+		return ""
+	}
+	switch (s.Enhanced.Subject << 8) | s.Enhanced.Detail {
+	case 1<<8 | 1, 1<<8 | 2, 1<<8 | 3, 1<<8 | 10:
+		return "no_user"
+	case 2<<8 | 2:
+		return "mailbox_full"
+	case 3<<8 | 4:
+		return "size"
+	case 4<<8 | 1, 4<<8 | 2:
+		return "refused"
+	case 4<<8 | 7:
+		return "timeout"
+	}
+	switch s.Enhanced.Subject {
+	case 5:
+		return "protocol"
+	case 7:
+		return "policy"
+	}
+	return "other"
+}
+
+// replayed writes an event again that the log may have lost in a crash.
+func (e *Engine) replayed(ev queue.Event) {
+	if ev.Recipient < 0 {
+		e.o.Log.Accepted(ev.Envelope, 0, 0)
+		return
+	}
+	a := &maillog.Attempt{
+		ID:        ev.ID,
+		Envelope:  ev.Envelope,
+		Recipient: ev.Recipient,
+		Number:    int(ev.Attempts),
+		Status:    ev.Status,
+		Class:     class(ev.Status),
+		Next:      ev.Due,
+		Rule:      "replayed",
+	}
+	switch ev.State {
+	case queue.Delivered:
+		e.o.Log.Delivered(a)
+	case queue.Deferred:
+		e.o.Log.Deferred(a)
+	case queue.Failed:
+		e.o.Log.Failed(a)
+	case queue.Held:
+		e.o.Log.Held(a)
+	case queue.Dropped:
+		e.o.Log.Dropped(a)
+	case queue.Quarantined:
+		e.o.Log.Quarantined(a)
+	}
+}
+
+// flushLog makes the event log durable about once a second and tells the queue
+// how far, since a spool segment is used again only when the events of its
+// records are safe.
+func (e *Engine) flushLog() {
+	defer e.flusher.Done()
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		e.markLogged()
+		select {
+		case <-tick.C:
+		case <-e.flushed:
+			e.markLogged()
+			return
+		}
+	}
+}
+
+func (e *Engine) markLogged() {
+	mark := e.queue.LogMark()
+	if err := e.o.Log.Sync(); err == nil {
+		e.queue.Logged(mark)
+	}
+}

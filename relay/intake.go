@@ -1,0 +1,242 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"hash/maphash"
+
+	"postrider/internal/mail"
+	"postrider/internal/message"
+	"postrider/queue"
+	"postrider/relay/smtp"
+	"postrider/relay/smtpd"
+)
+
+// What intake answers. The texts say what the client can do about it and
+// nothing of our insides.
+var (
+	statusQueueFull   = mail.NewStatus(452, 4, 3, 1, "insufficient system storage, try again later")
+	statusNotStored   = mail.NewStatus(451, 4, 3, 0, "the message could not be stored, try again later")
+	statusStopping    = mail.NewStatus(421, 4, 3, 2, "system is shutting down, try again later")
+	statusNoRouteYet  = mail.NewStatus(451, 4, 3, 5, "no delivery to this domain is set up here")
+	statusRouteReject = mail.NewStatus(550, 5, 7, 1, "mail to this domain is not accepted here")
+)
+
+// Handler returns what a receiving server asks about its sessions. With
+// localOnly (an LMTP listener) only the local domains are taken, from anyone.
+func (e *Engine) Handler(localOnly bool) smtpd.Handler {
+	return &intake{e: e, localOnly: localOnly}
+}
+
+type intake struct {
+	e         *Engine
+	localOnly bool
+}
+
+// Connect implements smtpd.Handler.
+func (in *intake) Connect(c *smtpd.Conn) (smtpd.Session, mail.Status) {
+	if in.e.pull.Err() != nil {
+		return nil, statusStopping
+	}
+	return &session{e: in.e, c: c, localOnly: in.localOnly}, mail.Status{}
+}
+
+// session receives messages on one connection into drafts of the queue.
+type session struct {
+	e         *Engine
+	c         *smtpd.Conn
+	localOnly bool
+
+	rules *Rules // of the running transaction: a reload takes effect at the next MAIL
+	draft *queue.Draft
+	seen  addressSet
+	text  []byte // scratch for addresses and replies
+}
+
+// Mail implements smtpd.Session: a draft is opened here, so that a full disk is
+// answered before the client sends anything (RFC 1870 section 6.1).
+func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
+	s.rules = s.e.rules.Load()
+	d, err := s.e.queue.NewDraft(max(p.Size, 0))
+	if err != nil {
+		return refusal(err)
+	}
+	s.draft = d
+	s.seen.reset()
+	env := d.Envelope()
+	s.text = from.AppendText(s.text[:0])
+	env.Sender = env.Keep(s.text)
+	env.EightBit = p.Body == smtp.Body8BitMIME
+	env.SMTPUTF8 = p.SMTPUTF8
+	env.Return = p.Return
+	env.EnvelopeID = env.Keep(p.EnvelopeID)
+	env.Client = s.c.Remote.Addr()
+	env.Helo = env.Keep(s.c.Helo)
+	env.Session = s.c.ID
+	env.Listener = env.KeepString(s.c.Listener)
+	env.Protocol = env.Keep(s.c.Protocol())
+	env.TLS = env.KeepString(s.c.TLSVersion())
+	return mail.Status{}
+}
+
+// Rcpt implements smtpd.Session. A recipient that was named before is accepted
+// again and gets the message once (HS8).
+func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
+	if len(to.Domain) == 0 { // RFC 5321 section 4.5.1: a bare postmaster, which smtpd let through
+		return s.postmaster(p)
+	}
+	client := s.c.Remote.Addr()
+	if st := s.rules.Access.Recipient(client, s.localOnly, to); !st.IsZero() {
+		return st
+	}
+	switch s.rules.Routes.Lookup(to.Domain).Kind {
+	case mail.HopMX, mail.HopLocal, mail.HopNone:
+		return statusNoRouteYet
+	case mail.HopReject:
+		return statusRouteReject
+	}
+	s.text = to.AppendText(s.text[:0])
+	s.add(p)
+	return mail.Status{}
+}
+
+// postmaster takes mail for whoever runs this system, from anyone; without an
+// address for it the mail is held, since no domain means the hold lane.
+func (s *session) postmaster(p *smtp.RcptParams) mail.Status {
+	s.text = append(s.text[:0], "postmaster"...)
+	if len(s.rules.Postmaster) > 0 {
+		s.text = append(s.text[:0], s.rules.Postmaster...)
+	}
+	s.add(p)
+	return mail.Status{}
+}
+
+// add puts the address in s.text on the envelope unless it is there already.
+func (s *session) add(p *smtp.RcptParams) {
+	env := s.draft.Envelope()
+	if s.seen.add(env.Recipients, s.text) {
+		env.AddRecipient(s.text, p.Notify, p.Original)
+	}
+}
+
+// Data implements smtpd.Session: our trace line comes first (RFC 5321 section
+// 4.4).
+func (s *session) Data() mail.Status {
+	env := s.draft.Envelope()
+	r := message.Received{
+		Helo: s.c.Helo, Client: env.Client, By: s.e.o.Hostname, Protocol: string(s.c.Protocol()),
+		TLS: s.c.TLSVersion(), ID: env.ID, Time: s.e.o.Clock(),
+	}
+	if len(env.Recipients) == 1 { // naming one of several would tell the others of a blind copy
+		r.For = env.Recipients[0].Address
+	}
+	s.text = message.AppendReceived(s.text[:0], &r)
+	return s.Write(s.text)
+}
+
+// Write implements smtpd.Session.
+func (s *session) Write(p []byte) mail.Status {
+	if _, err := s.draft.Write(p); err != nil {
+		return refusal(err)
+	}
+	return mail.Status{}
+}
+
+// Commit implements smtpd.Session: it returns once the message is on the disk,
+// and only then is there an id to promise.
+func (s *session) Commit() mail.Status {
+	d, start := s.draft, s.e.o.Clock()
+	s.draft = nil
+	env := d.Envelope()
+	env.SizeBytes = d.Size()
+	id := env.ID
+	// The queue calls Engine.durable between the sync and the first lease, so
+	// the log line of the acceptance stands before those of its deliveries.
+	if err := d.Commit(s.e.work); err != nil {
+		return refusal(err)
+	}
+	s.e.o.Metrics.AcceptSeconds(s.e.o.Clock().Sub(start))
+	s.text = append(s.text[:0], "queued as "...)
+	s.text = id.AppendText(s.text)
+	return mail.Status{Code: 250, Enhanced: mail.Enhanced{Class: 2}, Text: s.text}
+}
+
+// Reset implements smtpd.Session.
+func (s *session) Reset() {
+	if s.draft != nil {
+		s.draft.Abort()
+		s.draft = nil
+	}
+}
+
+// Close implements smtpd.Session.
+func (s *session) Close() { s.Reset() }
+
+// refusal maps what the queue says to what the client hears: overload and
+// trouble of ours are temporary, always (G6).
+func refusal(err error) mail.Status {
+	switch {
+	case errors.Is(err, queue.ErrFull):
+		return statusQueueFull
+	case errors.Is(err, queue.ErrClosed):
+		return statusStopping
+	}
+	return statusNotStored
+}
+
+// addressSet finds a canonical address again among the recipients of a transaction:
+// by comparing while there are few, by a table of hashes from then on, since a
+// thousand recipients compared in pairs would cost half a million comparisons.
+type addressSet struct {
+	seed  maphash.Seed
+	table []uint16 // 1-based recipient numbers, open addressing; empty while few
+}
+
+const fewRecipients = 8
+
+func (a *addressSet) reset() { a.table = a.table[:0] }
+
+// add reports whether address is new among list, and notes it as the next one.
+func (a *addressSet) add(list []mail.Recipient, address []byte) bool {
+	if len(list) < fewRecipients {
+		for i := range list {
+			if bytes.Equal(list[i].Address, address) {
+				return false
+			}
+		}
+		return true
+	}
+	if 2*(len(list)+1) > len(a.table) {
+		a.grow(list)
+	}
+	slot := a.find(list, address)
+	if a.table[slot] != 0 {
+		return false
+	}
+	a.table[slot] = uint16(len(list) + 1)
+	return true
+}
+
+// find returns the slot that holds address, or the empty one where it belongs.
+func (a *addressSet) find(list []mail.Recipient, address []byte) int {
+	mask := len(a.table) - 1
+	slot := int(maphash.Bytes(a.seed, address)) & mask
+	for a.table[slot] != 0 && !bytes.Equal(list[a.table[slot]-1].Address, address) {
+		slot = (slot + 1) & mask
+	}
+	return slot
+}
+
+func (a *addressSet) grow(list []mail.Recipient) {
+	if a.seed == (maphash.Seed{}) {
+		a.seed = maphash.MakeSeed() // the hashes of a stranger's addresses must not be his to choose
+	}
+	size := 64
+	for size < 4*(len(list)+1) {
+		size *= 2
+	}
+	a.table = make([]uint16, size)
+	for i := range list {
+		a.table[a.find(list, list[i].Address)] = uint16(i + 1)
+	}
+}
