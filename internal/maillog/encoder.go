@@ -150,6 +150,14 @@ func (e *encoder) AddReflected(key string, v any) error {
 // OpenNamespace does nothing: lines are flat.
 func (e *encoder) OpenNamespace(string) {}
 
+// plain says which bytes stand for themselves. It is never changed.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string that is safe on any terminal and in
@@ -160,7 +168,7 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
+		if plain[c] {
 			i++
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -218,7 +219,7 @@ func (l *Log) Rejected(r *Rejection) {
 func (e *event) marshalRejected(enc zapcore.ObjectEncoder) {
 	r := &e.reject
 	e.addSession(enc, &r.Session)
-	addText(enc, "cmd", r.Command)
+	e.addCommand(enc, r.Command)
 	if r.From != nil {
 		enc.AddByteString("from", r.From)
 	}
@@ -314,7 +315,7 @@ func (e *event) marshalAttempt(enc zapcore.ObjectEncoder) {
 	addText(enc, "site", a.Site)
 	e.addRemote(enc, &a.Remote)
 	e.addStatus(enc, &a.Status)
-	addText(enc, "cmd", a.Command)
+	e.addCommand(enc, a.Command)
 	addText(enc, "class", a.Class)
 	if a.Number > 0 {
 		enc.AddInt64("attempt", int64(a.Number))
@@ -350,7 +351,7 @@ func (e *event) addSession(enc zapcore.ObjectEncoder, s *Session) {
 }
 
 func (e *event) addRemote(enc zapcore.ObjectEncoder, r *mail.Remote) {
-	addText(enc, "mx", r.Host)
+	addText(enc, "mx", host(r.Host))
 	if r.Addr.IsValid() {
 		enc.AddByteString("ip", r.Addr.Addr().AppendTo(e.scratch[:0]))
 	}
@@ -376,6 +377,33 @@ func (e *event) addSess(enc zapcore.ObjectEncoder, id uint64) {
 	if id != 0 {
 		enc.AddByteString("sess", strconv.AppendUint(e.scratch[:0], id, 16))
 	}
+}
+
+// addCommand writes a command in lower case, as all words of ours are.
+func (e *event) addCommand(enc zapcore.ObjectEncoder, command string) {
+	if command == "" {
+		return
+	}
+	low := e.scratch[:0]
+	for i := range min(len(command), 32) {
+		c := command[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		low = append(low, c)
+	}
+	enc.AddByteString("cmd", low)
+}
+
+// host takes the port off what was dialled; the path of a socket has none.
+func host(dialled string) string {
+	if strings.HasPrefix(dialled, "/") {
+		return dialled
+	}
+	if i := strings.LastIndexByte(dialled, ':'); i >= 0 {
+		dialled = dialled[:i]
+	}
+	return strings.Trim(dialled, "[]")
 }
 
 // A member without a value is left out.

@@ -18,13 +18,12 @@ import (
 // sink's io lock.
 type logFile struct {
 	output
-	path   string // "" for a stream, which does not rotate
-	clock  func() time.Time
-	bytes  int64 // in the current file
-	limit  int64 // size at which it is renamed; 0: never
-	keep   int   // renamed files that stay; 0: any number
-	total  int64 // bytes of all files together; 0: no bound
-	broken error // why the last renaming failed, else nil
+	path  string // "" for a stream, which does not rotate
+	clock func() time.Time
+	bytes int64 // in the current file
+	limit int64 // size at which it is renamed; 0: never
+	keep  int   // renamed files that stay; 0: any number
+	total int64 // bytes of all files together; 0: no bound
 }
 
 // openFile opens or creates the log at path, cuts off a line that a crash tore,
@@ -69,7 +68,8 @@ func (f *logFile) rotate(n int) error {
 	if err := f.output.Sync(); err != nil {
 		return err
 	}
-	if f.broken = os.Rename(f.path, f.rotatedName()); f.broken != nil {
+	// One that was moved already is what a reopen that failed has left.
+	if err := os.Rename(f.path, f.rotatedName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return f.reopen()
@@ -83,7 +83,8 @@ func (f *logFile) reopen() error {
 		f.output = old
 		return err
 	}
-	f.broken = f.clear()
+	// Old files that stay too long are no reason to lose events either.
+	_ = f.clear()
 	return old.Close()
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	flushBytes   = 64 << 10
 	backlogBytes = 4 << 20
+	keepBytes    = 1 << 20 // a buffer that a burst made larger is not kept
 	flushEvery   = time.Second
 )
 
@@ -49,6 +50,7 @@ var errClosed = errors.New("event log is closed")
 func newSink(file *logFile, drop bool, seq uint64) *sink {
 	s := &sink{file: file, drop: drop, seq: seq, kick: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
+	s.enc.buf, s.spare = make([]byte, 0, 2*flushBytes), make([]byte, 0, 2*flushBytes)
 	return s
 }
 
@@ -127,7 +129,7 @@ func (s *sink) writeLocked() error {
 	}
 	n, err := s.file.Write(s.spare)
 	s.pending = s.spare[n:]
-	if cap(s.spare) > 4*flushBytes && len(s.pending) == 0 { // keep what a burst needed no longer than it lasts
+	if cap(s.spare) > keepBytes && len(s.pending) == 0 {
 		s.spare = nil
 	}
 	return err
