@@ -13,6 +13,9 @@ import (
 // crash.
 const reserveStep = 16
 
+// zeros is what padding is made of.
+var zeros [record.Align]byte
+
 // writer is the commit goroutine and all that belongs to it alone. There is no
 // linger: whatever came while the last group was being synced is the next group.
 type writer struct {
@@ -174,7 +177,7 @@ func (c *writer) mark() {
 func (c *writer) fill(b *batch) {
 	o := &c.s.o
 	free, _ := c.s.pool.usage()
-	c.buf = append(c.buf[:0], make([]byte, record.GroupHeaderLen)...)
+	c.buf = append(c.buf[:0], zeros[:record.GroupHeaderLen]...)
 	for c.first != nil {
 		w := c.first
 		size := record.Len(len(w.Head), len(w.Body))
@@ -182,6 +185,16 @@ func (c *writer) fill(b *batch) {
 			w.Err = c.err
 		} else {
 			w.Err = c.admit(w, size, free)
+		}
+		if w.Err == ErrFull && c.wantLow > c.low {
+			// A release that is not yet recorded may make room.
+			if b.records > 0 {
+				return
+			}
+			if c.mark(); c.wantLow == c.low || c.err != nil {
+				free, _ = c.s.pool.usage()
+				continue
+			}
 		}
 		if w.Err == nil {
 			if b.records > 0 && (b.records >= o.GroupRecords || int64(len(c.buf))+size > int64(o.GroupBytes)) {
@@ -244,7 +257,7 @@ func (c *writer) commit(buf []byte, records int) []byte {
 		Length: uint32(len(buf)), Count: uint32(records),
 	}
 	record.PutGroupHeader(buf, c.seed, c.off, &h)
-	buf = append(buf, make([]byte, align(int64(len(buf)))-int64(len(buf)))...)
+	buf = append(buf, zeros[:align(int64(len(buf)))-int64(len(buf))]...)
 	start := time.Now()
 	if err := writeFull(c.cur.slot.file, buf, c.off); err != nil {
 		c.fail(fmt.Errorf("write segment %s: %w", c.cur.slot.path, err))

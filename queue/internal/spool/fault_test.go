@@ -36,7 +36,11 @@ func failOnce(t *testing.T, kind errorfs.OpKind, n int) {
 	mem := vfs.NewCrashableMem()
 	o := small(mem)
 	o.SegmentBytes = 16 << 10
-	mustClose(t, mustOpen(t, o, nil)) // all segments may be there now
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpen(t, o, nil)
+		synctest.Wait() // until all segments are made
+		mustClose(t, s)
+	})
 
 	var mu sync.Mutex
 	var armed, failed bool
@@ -55,7 +59,6 @@ func failOnce(t *testing.T, kind errorfs.OpKind, n int) {
 		}
 		return nil
 	}))
-	o.Segments = 1 // and no helper writes now
 	o.Fatal = func(err error) {
 		if !errors.Is(err, errorfs.ErrInjected) {
 			t.Errorf("fatal: %v", err)
