@@ -177,7 +177,9 @@ func (p *Printer) facts(e *Event) string {
 			add("(%s)", e.Rule)
 		}
 	case e.RID > 0:
-		add("%s", Harmless(e.To))
+		if e.To != "" {
+			add("%s", Harmless(e.To))
+		}
 		if e.Site != "" {
 			add("← %s", Harmless(e.Site))
 		}
@@ -260,7 +262,7 @@ func (p *Printer) Life(l *Life) error {
 	if _, err := fmt.Fprintf(p.W, "%s  %s  %s\n", first.ID, sender(*orEmpty(first.From)), first.Time.UTC().Format(time.RFC3339Nano)); err != nil {
 		return err
 	}
-	recipients := first.NumRcpt
+	recipients, last := first.NumRcpt, first.Time
 	ends, seen := map[string]int{}, map[int]bool{}
 	for _, e := range l.events {
 		rid := "   "
@@ -269,6 +271,9 @@ func (p *Printer) Life(l *Life) error {
 		}
 		if _, err := fmt.Fprintf(p.W, "%+11.3fs %s %s%s\n", e.Time.Sub(first.Time).Seconds(), rid, p.mark(e), p.facts(e)); err != nil {
 			return err
+		}
+		if e.Time.After(last) {
+			last = e.Time
 		}
 		if e.Terminal() && !seen[e.RID] {
 			seen[e.RID] = true
@@ -280,6 +285,6 @@ func (p *Printer) Life(l *Life) error {
 		return err
 	}
 	_, err := fmt.Fprintf(p.W, "closed: %d delivered, %d bounced, %d expired, %d dropped, after %s\n",
-		ends["delivered"], ends["bounced"], ends["expired"], ends["dropped"], Age(l.events[len(l.events)-1].Time.Sub(first.Time)))
+		ends["delivered"], ends["bounced"], ends["expired"], ends["dropped"], Age(last.Sub(first.Time)))
 	return err
 }

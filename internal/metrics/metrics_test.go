@@ -1,0 +1,111 @@
+package metrics_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/internal/metrics"
+)
+
+func scrape(t *testing.T, r *metrics.Registry) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// Every metric is there, at zero, before anything has happened.
+func TestRegisteredAtStart(t *testing.T) {
+	r := metrics.New("1.0.0", time.Unix(1_700_000_000, 0))
+	r.Watch(metrics.Sources{
+		Listeners: func() []metrics.Listener { return []metrics.Listener{{Name: "127.0.0.1:2525"}} },
+		Queue:     func() metrics.Queue { return metrics.Queue{States: []metrics.QueueState{{State: "ready"}}} },
+	})
+	text := scrape(t, r)
+	for _, want := range []string{
+		`postrider_build_info{go="go`, "postrider_start_time_seconds 1.7e+09", "postrider_config_last_reload_ok 0",
+		`postrider_smtp_in_connections{listener="127.0.0.1:2525"} 0`, `postrider_smtp_in_sessions_total{listener="127.0.0.1:2525",result="ok"} 0`,
+		`postrider_messages_accepted_total{listener="127.0.0.1:2525"} 0`, `postrider_bytes_accepted_total{listener="127.0.0.1:2525"} 0`,
+		"postrider_recipients_accepted_total 0", "postrider_accept_seconds_count 0", "postrider_queue_sync_seconds_count 0", "postrider_queue_sync_batch_count 0",
+		`postrider_queue_messages{state="ready"} 0`, "postrider_queue_bytes 0", `postrider_queue_oldest_seconds{state="ready"} 0`,
+		`postrider_recipients_final_total{result="delivered"} 0`, `postrider_recipients_final_total{result="dropped"} 0`,
+		`postrider_delivery_attempts_total{result="conn_fail",site="other"} 0`, `postrider_delivery_seconds_count{phase="total"} 0`,
+		"postrider_out_connection_reuse_total 0", "postrider_ledger_imbalance 0", "postrider_eventlog_dropped_total 0",
+		"postrider_store_disk_free_bytes 0", "postrider_certificate_expiry_timestamp_seconds 0", "go_goroutines ", "process_open_fds ",
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+func TestWhatIsCountedIsShown(t *testing.T) {
+	r := metrics.New("1.0.0", time.Now())
+	lanes := []metrics.Lane{{Name: "a", Connections: 2}}
+	r.Watch(metrics.Sources{
+		Ledger: func() metrics.Ledger { return metrics.Ledger{Accepted: 10, Ended: 7, Queued: 2} },
+		Lanes:  func() []metrics.Lane { return lanes },
+	})
+	r.AcceptSeconds(3 * time.Millisecond)
+	r.AcceptedRecipients(4)
+	r.QueueSync(17, time.Millisecond)
+	r.Final(metrics.FinalDelivered, 3)
+	r.Phase(metrics.PhaseConnect, 20*time.Millisecond)
+	r.Phase(metrics.PhaseTLS, 0)
+	r.Rejected("l", "rcpt", 550, "relay")
+	r.Site("a").Attempts(metrics.ResultTemp, 5)
+	r.Reloaded(time.Unix(1_800_000_000, 0), true)
+	for i := range metrics.MaxSites + 50 { // more sites than there are labels
+		name := fmt.Sprint("site-", i)
+		r.Site(name).Attempts(metrics.ResultOK, 1)
+		lanes = append(lanes, metrics.Lane{Name: name, Connections: 1, Paused: true})
+	}
+	text := scrape(t, r)
+	for _, want := range []string{
+		"postrider_accept_seconds_count 1", "postrider_recipients_accepted_total 4", "postrider_queue_sync_batch_sum 17",
+		`postrider_recipients_final_total{result="delivered"} 3`, `postrider_delivery_seconds_count{phase="connect"} 1`, `postrider_delivery_seconds_count{phase="tls"} 0`,
+		`postrider_smtp_in_rejected_total{cmd="rcpt",code_class="5xx",listener="l",rule="relay"} 1`,
+		`postrider_delivery_attempts_total{result="temp",site="a"} 5`, `postrider_delivery_attempts_total{result="ok",site="other"} 51`,
+		`postrider_out_connections{site="a"} 2`, `postrider_out_connections{site="other"} 51`, `postrider_site_suspended{by="auto",site="other"} 1`,
+		"postrider_ledger_imbalance 1", "postrider_config_last_reload_ok 1", "postrider_config_loaded_timestamp_seconds 1.8e+09",
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	r.Reloaded(time.Now(), false)
+	if !strings.Contains(scrape(t, r), "postrider_config_last_reload_ok 0\n") {
+		t.Error("a refused reload is not shown")
+	}
+}
+
+func TestTopNKeepsTheFirst(t *testing.T) {
+	top := metrics.NewTopN(2)
+	for _, c := range [][2]string{{"a", "a"}, {"b", "b"}, {"c", metrics.Other}, {"a", "a"}, {"c", metrics.Other}} {
+		if got := top.Label(c[0]); got != c[1] {
+			t.Errorf("%s: %s", c[0], got)
+		}
+	}
+}
+
+func TestCountingDoesNotAllocate(t *testing.T) {
+	r := metrics.New("1.0.0", time.Now())
+	site := r.Site("mx")
+	if n := testing.AllocsPerRun(100, func() {
+		r.AcceptSeconds(time.Millisecond)
+		r.AcceptedRecipients(1)
+		r.QueueSync(8, time.Millisecond)
+		r.Final(metrics.FinalDelivered, 1)
+		r.Phase(metrics.PhaseTotal, time.Millisecond)
+		r.Reused()
+		site.Attempts(metrics.ResultOK, 1)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
