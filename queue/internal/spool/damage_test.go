@@ -43,6 +43,7 @@ func fillStore(t *testing.T, n int, clean bool) *store {
 		st.wrote = append(st.wrote, w)
 		st.want = append(st.want, entry{w.Kind, id, string(w.Head) + string(w.Body)})
 	}
+	st.o.Segments = 1 // so that no later opening makes more
 	if clean {
 		mustClose(t, s)
 		st.fs = st.copy()
@@ -135,7 +136,7 @@ func subset(got, want []entry) bool {
 // Covers G5.
 func TestFlippedByte(t *testing.T) {
 	for _, clean := range []bool{true, false} {
-		st := fillStore(t, 60, clean)
+		st := fillStore(t, 50, clean)
 		last := st.wrote[len(st.wrote)-1]
 		lastFile := st.fileOf(t, last.LSN.Gen)
 		for _, name := range st.files(t) {

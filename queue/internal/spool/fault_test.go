@@ -317,7 +317,7 @@ func TestSyncsPerMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var groups, records int
 		o := spool.Options{
-			FS: slowSync(vfs.NewMem(), 5*time.Millisecond), Dir: "spool", SegmentBytes: 4 << 20,
+			FS: slowSync(vfs.NewMem(), 5*time.Millisecond), Dir: "spool", SegmentBytes: 1 << 20,
 			OnGroup: func(g spool.GroupStats) { groups++; records += g.Records },
 		}
 		s := mustOpen(t, o, nil)
@@ -343,7 +343,7 @@ func TestSyncsPerMessage(t *testing.T) {
 
 // TestAppendAllocs pins the path of a record at no allocation.
 func TestAppendAllocs(t *testing.T) {
-	s := mustOpen(t, spool.Options{FS: vfs.NewMem(), Dir: "spool", SegmentBytes: 16 << 20, Segments: 3}, nil)
+	s := mustOpen(t, spool.Options{FS: vfs.NewMem(), Dir: "spool", SegmentBytes: 1 << 20, Segments: 5, ReserveRecordBytes: -1}, nil)
 	p := &sender{done: make(chan struct{}, 1)}
 	head, body := make([]byte, 300), make([]byte, 4<<10)
 	if n := testing.AllocsPerRun(500, func() {

@@ -219,7 +219,7 @@ func TestPowerCuts(t *testing.T) {
 	for seed := range uint64(worlds) {
 		w := newWorld(t, seed)
 		o := small(nil)
-		o.SegmentBytes = 16 << 10 << w.rng.IntN(2)
+		o.SegmentBytes = 16 << 10
 		o.Segments = 3 + w.rng.IntN(3)
 		o.GroupRecords = 1 + w.rng.IntN(8)
 		o.LazyDelay = 100 * time.Microsecond
