@@ -46,8 +46,8 @@ type Transport interface {
 	// sets their outcomes and gives them back, until src has none or ctx ends,
 	// when it finishes or gives back what it has at once. An outcome left zero
 	// says that the recipient was not tried. The error, which may have a method
-	// Status() mail.Status, says that the connection never came up; then no
-	// delivery was taken.
+	// MailStatus() mail.Status, says that the connection has done no good: it never came up, or broke before
+	// the hop took anything.
 	Serve(ctx context.Context, hop mail.Hop, src mail.Source) error
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"time"
 
 	"postrider/internal/mail"
@@ -72,9 +73,14 @@ func (e *Engine) age(env *mail.Envelope) time.Duration {
 	return max(0, time.Duration(e.o.Clock().UnixMicro()-env.ArrivedMicro)*time.Microsecond)
 }
 
+// statusOf is what an error of a transport says about its hop, in words that can
+// be shown to anybody.
 func statusOf(err error) mail.Status {
-	if s, ok := err.(interface{ Status() mail.Status }); ok {
-		return s.Status()
+	var s interface{ MailStatus() mail.Status }
+	if errors.As(err, &s) {
+		return s.MailStatus()
 	}
-	return mail.NewStatus(451, 4, 4, 1, "no connection to the next hop")
+	return statusNoConnection
 }
+
+var statusNoConnection = mail.NewStatus(451, 4, 4, 1, "no connection to the next hop")

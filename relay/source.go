@@ -66,7 +66,7 @@ func (s *source) Done(d *mail.Delivery) {
 	s.give(f)
 }
 
-// release gives every job back untried that a failed connection left behind.
+// release gives every job back untried that a connection left behind.
 func (s *source) release() {
 	for {
 		s.mu.Lock()

@@ -271,6 +271,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Listeners[0].Host = "127.0.0.1:0"
 	second, err := app.Start(t.Context(), cfg, app.Options{})
 	if err == nil {
 		_ = second.Stop(t.Context(), "test")

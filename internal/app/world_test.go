@@ -30,7 +30,7 @@ type appliance struct {
 	file string
 }
 
-// configure writes a configuration whose listeners take a port of the system's
+// configure writes a configuration; startIn gives its listeners a port of the system's
 // choice; text is the rest of it.
 func configure(t *testing.T, dir, text string) string {
 	t.Helper()
@@ -41,7 +41,7 @@ func configure(t *testing.T, dir, text string) string {
 	return file
 }
 
-const relayListener = "[[listener]]\naddress = \"127.0.0.1:0\"\nservice = \"relay\"\n"
+const relayListener = "[[listener]]\naddress = \"127.0.0.1:2525\"\nservice = \"relay\"\n"
 
 func start(t *testing.T, text string) *appliance {
 	t.Helper()
@@ -54,6 +54,9 @@ func startIn(t *testing.T, dir, file string, tweak func(*queue.Options)) *applia
 	cfg, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := range cfg.Listeners {
+		cfg.Listeners[i].Host = "127.0.0.1:0"
 	}
 	a, err := app.Start(t.Context(), cfg, app.Options{Version: "test", Queue: tweak})
 	if err != nil {

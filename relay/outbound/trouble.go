@@ -53,6 +53,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// MailStatus returns Status, for a caller that knows the kind of error only.
+func (e *Error) MailStatus() mail.Status { return e.Status }
+
 // Our own words for what went wrong (RFC 3463 section 3). Whatever is wrong with
 // a connection may be right tomorrow, so those are temporary; what is wrong with
 // the message for a server that lacks an extension is for good.
@@ -103,7 +106,7 @@ func (s *session) breakDown(err error, status mail.Status) {
 		tx := s.first()
 		d := tx.d
 		tx.softenRefused()
-		d.DotSent = tx.end > 0 && s.c.Sent() >= tx.end
+		d.DotSent = tx.end > 0 && !tx.lone && s.c.Sent() >= tx.end
 		switch {
 		case i == 0 && s.blameless(tx, err):
 		case i == 0:
