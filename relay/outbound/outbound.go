@@ -59,6 +59,9 @@ type Options struct {
 	// LocalAddress is the address that connections come from; the zero value
 	// lets the system choose.
 	LocalAddress netip.Addr
+	// Connect makes a connection to an address ("tcp" or "unix"); nil: the
+	// system's way, from LocalAddress, within Dial.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 	// Session draws the id of a connection; nil: a counter of this Transport.
 	Session func() uint64
 }
@@ -152,6 +155,9 @@ func (t *Transport) Serve(ctx context.Context, hop mail.Hop, src mail.Source) er
 }
 
 func (t *Transport) dial(ctx context.Context, hop mail.Hop) (net.Conn, error) {
+	if t.o.Connect != nil {
+		return t.o.Connect(ctx, hop.Network, hop.Address)
+	}
 	d := net.Dialer{Timeout: t.o.Dial}
 	if hop.Network == "tcp" && t.o.LocalAddress.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.o.LocalAddress, 0))

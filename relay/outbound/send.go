@@ -114,7 +114,7 @@ func (s *session) sendData(tx *transaction) error {
 	}
 	tx.textBegan = time.Now()
 	lineStart := true
-	if tx.accepted > 0 {
+	if tx.lone = tx.accepted == 0; !tx.lone {
 		put := func(p []byte) (err error) {
 			lineStart, err = s.c.Text(p, lineStart)
 			return err

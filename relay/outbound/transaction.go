@@ -19,6 +19,7 @@ type transaction struct {
 	refused   bool  // MAIL was
 	delivered bool  // the text was taken, by LMTP for at least one recipient
 	soften    bool  // a RCPT was answered 552
+	lone      bool  // a lone dot was sent, since nobody is to get the text
 	ending    bool  // replies to the end of the text have begun
 	left      int   // of them
 	next      int   // LMTP: where to look for the recipient of the next one
@@ -196,7 +197,7 @@ func (s *session) takeEnd(tx *transaction) (done bool, err error) {
 	if positive && !written {
 		return true, errSequence // it can't have seen the end
 	}
-	tx.d.DotSent = written
+	tx.d.DotSent = written && tx.accepted > 0
 	if !tx.ending {
 		tx.softenRefused()
 		tx.ending, tx.left = true, 1
