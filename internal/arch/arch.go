@@ -1,0 +1,124 @@
+// Package arch holds the import table of the project: which package may import
+// which of ours, and where the heavy dependencies may be used. A test compares
+// it with the source and fails on an import that is not in it.
+//
+// The table is the architecture. A new line in it is a decision: an import
+// always leads to a package of a lower level, a tree does not know its
+// neighbours (relay and delivery, delivery and queue, access and both), engines
+// never see the configuration, and only internal/app joins parts.
+package arch
+
+import (
+	"path"
+	"strings"
+)
+
+// Module is the path of ours.
+const Module = "postrider"
+
+// allowed returns what each package may import of ours, by paths below Module
+// that are separated by spaces. "x/*" stands for x and everything below it; as a
+// key it is for what has no line of its own.
+func allowed() map[string]string {
+	return map[string]string{
+		// Level 0: words and small machines, importing nothing of ours.
+		"internal/mail":       "",
+		"internal/metrics":    "",
+		"internal/limit":      "",
+		"internal/certs":      "",
+		"internal/invariants": "",
+
+		// Level 1
+		"internal/bufpool":     "internal/invariants",
+		"internal/maillog":     "internal/mail",
+		"internal/message":     "internal/mail",
+		"internal/dns":         "internal/limit internal/metrics",
+		"internal/dns/dnstest": "internal/dns",
+		"internal/auth":        "internal/mail internal/limit internal/metrics",
+
+		// Level 2
+		"internal/wire":    "internal/bufpool internal/limit internal/metrics",
+		"internal/config":  "internal/mail",
+		"queue":            "queue/internal/* internal/mail internal/bufpool internal/metrics internal/invariants",
+		"queue/internal/*": "queue/internal/* internal/mail internal/bufpool internal/metrics internal/invariants",
+		"delivery/mailbox": "delivery/mailbox/internal/* internal/mail internal/message internal/bufpool internal/metrics internal/invariants",
+		"relay/policy":     "internal/mail internal/dns internal/limit",
+		"relay/route":      "internal/mail",
+		"relay/schedule":   "internal/mail internal/limit",
+		"relay/bounce":     "internal/mail internal/message",
+		"access/imapwire":  "internal/bufpool",
+
+		// Level 3
+		"relay/smtp": "internal/mail internal/wire internal/bufpool",
+		"delivery":   "delivery/mailbox internal/mail internal/message internal/maillog internal/metrics",
+
+		// Level 4
+		"relay/smtpd":        "relay/smtp internal/mail internal/message internal/wire internal/auth internal/bufpool internal/limit",
+		"relay/outbound":     "relay/smtp internal/mail internal/wire internal/dns internal/limit internal/metrics internal/bufpool",
+		"access/imap":        "access/imapwire delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",
+		"access/pop3":        "delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",
+		"internal/admin":     "internal/metrics internal/mail",
+		"internal/admin/cli": "internal/admin internal/mail",
+		"bench/load":         "relay/smtp access/imapwire internal/mail internal/wire internal/bufpool",
+		"bench/sink":         "relay/smtp access/imapwire internal/mail internal/wire internal/bufpool",
+
+		// Level 5
+		"relay": "queue relay/* internal/auth internal/mail internal/message internal/limit internal/maillog internal/metrics",
+		"bench": "bench/* internal/dns/dnstest internal/mail",
+
+		// Levels 6 to 8: wiring.
+		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/bufpool internal/certs internal/config internal/dns " +
+			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
+		"internal/demo": "internal/app internal/config internal/mail queue bench/load bench/sink internal/dns/dnstest",
+		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/config internal/mail internal/maillog",
+		"cmd/postbench": "bench/* internal/mail",
+
+		// Tests only.
+		"internal/arch":     "",
+		"internal/dialogue": "",
+	}
+}
+
+// confined returns the dependencies that only some packages may use, so that
+// what they cost and where they must be understood stays known.
+func confined() map[string]string {
+	return map[string]string{
+		"github.com/cockroachdb/pebble/":          "queue queue/internal/* delivery/mailbox delivery/mailbox/*",
+		"github.com/emersion/go-smtp":             "bench bench/*", // and tests: it is the independent second implementation
+		"github.com/emersion/go-sasl":             "internal/auth relay/smtp relay/outbound bench/*",
+		"github.com/miekg/dns":                    "internal/dns internal/dns/*",
+		"github.com/prometheus/":                  "internal/metrics bench bench/*",
+		"go.uber.org/zap":                         "internal/maillog internal/app internal/demo cmd/postrider",
+		"github.com/pelletier/go-toml/":           "internal/config bench",
+		"github.com/spf13/cobra":                  "cmd/*",
+		"github.com/coreos/go-systemd/":           "internal/app cmd/postrider",
+		"github.com/schollz/progressbar/":         "internal/demo bench bench/* cmd/*",
+		"github.com/HdrHistogram/hdrhistogram-go": "bench bench/*",
+	}
+}
+
+// lookup returns the line for pkg.
+func lookup(table map[string]string, pkg string) (list string, known bool) {
+	if list, known = table[pkg]; known {
+		return list, true
+	}
+	for up := path.Dir(pkg); up != "."; up = path.Dir(up) {
+		if list, known = table[up+"/*"]; known {
+			return list, true
+		}
+	}
+	return "", false
+}
+
+// matches reports whether pkg is in list.
+func matches(list, pkg string) bool {
+	for entry := range strings.FieldsSeq(list) {
+		if tree, ok := strings.CutSuffix(entry, "/*"); ok && (pkg == tree || strings.HasPrefix(pkg, tree+"/")) {
+			return true
+		}
+		if entry == pkg {
+			return true
+		}
+	}
+	return false
+}
