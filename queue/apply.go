@@ -111,6 +111,9 @@ func (w *worker) apply() error {
 	w.dead, q.unlinks = q.unlinks, w.dead[:0]
 	applied := q.committed
 	q.mu.Unlock()
+	if q.behind.Swap(false) {
+		defer q.wakeAll()
+	}
 	defer func() { clear(w.batch) }()
 	if len(w.batch) > 0 || applied.Gen > w.written.Gen {
 		b := w.st.db.NewIndexedBatch()
@@ -133,6 +136,20 @@ func (w *worker) apply() error {
 		}
 	}
 	return nil
+}
+
+// wakeAll wakes a waiter for each lane with ready jobs, after moved messages could
+// not be leased for a while.
+func (q *Queue) wakeAll() {
+	var told notices
+	q.mu.Lock()
+	for _, l := range q.lanes {
+		if l.ready > 0 && !l.wakeLocked() {
+			told.add(l)
+		}
+	}
+	q.mu.Unlock()
+	q.tell(&told)
 }
 
 // commit writes a batch with the counters of the cold segments it touched and

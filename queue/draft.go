@@ -204,25 +204,8 @@ func (d *Draft) Commit(ctx context.Context) error {
 		<-d.done
 	}
 	err := d.w.Err
-	if err == nil {
-		d.accepted()
-	}
 	d.finish(err)
 	return commitError(err)
-}
-
-// accepted tells of the message while its envelope cannot go away.
-func (d *Draft) accepted() {
-	q := d.q
-	if e := d.entry; e != nil {
-		q.o.Accepted(e.env)
-		d.entry = nil
-		q.mu.Lock()
-		e.leases--
-		q.disposeLocked(e)
-		q.mu.Unlock()
-	}
-	q.marks.leave(d.parity)
 }
 
 // commitError gives an error of the spool the queue's word.
@@ -312,9 +295,6 @@ func (d *Draft) Committed(w *spool.Write) {
 		return
 	}
 	// Nobody waits any more: clean up in the place of Commit.
-	if w.Err == nil {
-		d.accepted()
-	}
 	d.finish(w.Err)
 }
 
@@ -353,7 +333,7 @@ func (d *Draft) finish(err error) {
 	}
 	d.env, d.buf, d.w = nil, nil, spool.Write{}
 	d.size, d.sum, d.reserved, d.held, d.large, d.err = 0, 0, 0, 0, false, nil
-	d.appended, d.entry = false, nil
+	d.appended = false
 	d.head, d.doms = head, d.doms[:0]
 	d.state.Store(draftOpen)
 	q.drafts.Put(d)
@@ -361,17 +341,15 @@ func (d *Draft) finish(err error) {
 
 // accept makes a synced message leasable. It runs on the spool's goroutine.
 func (q *Queue) accept(d *Draft) {
+	if q.o.Durable != nil {
+		q.o.Durable(d.env)
+	}
 	now := q.o.Clock()
 	at := q.ticks(now)
 	q.mu.Lock()
 	q.committed = d.w.End
-	d.parity = q.marks.enterLocked()
 	e := q.newEntryLocked(d.env.ID, d.env, d.w.LSN.Gen, d.w.BodyAt)
 	e.size, e.crc, e.large, e.ready = d.size, d.sum, d.large, now
-	if q.o.Accepted != nil {
-		d.entry = e
-		e.leases++
-	}
 	if !d.large {
 		q.keepLocked(e, d.buf)
 		d.buf, d.held = nil, 0

@@ -169,6 +169,31 @@ func (q *Queue) dropTextLocked(e *entry) {
 	}
 }
 
+// holdLocked keeps e's envelope, and its text if that is in memory, until
+// unholdLocked.
+func (q *Queue) holdLocked(e *entry) {
+	e.leases++
+	q.kept.remove(e, listKept)
+}
+
+func (q *Queue) unholdLocked(e *entry) {
+	e.leases--
+	if e.leases == 0 && e.buf != nil {
+		if e.tried || e.detached || len(e.slots) == 0 {
+			q.dropTextLocked(e) // kept for the first attempt only
+		} else {
+			q.kept.push(e, listKept)
+		}
+	}
+	q.disposeLocked(e)
+}
+
+func (q *Queue) unhold(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unholdLocked(e)
+}
+
 // detachLocked takes e out of the hot spool's books: it has ended and that is
 // synced, or its rows and text are where they outlive the spool.
 func (q *Queue) detachLocked(e *entry) {

@@ -51,9 +51,12 @@ func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
 	if d == nil {
 		return false
 	}
-	l.ring = d.next
 	i := d.ready.Front()
 	s := q.tb.At(i)
+	if !s.Has(table.Hot) && q.behind.Load() {
+		return false // its settlement would have to wait for Pebble
+	}
+	l.ring = d.next
 	j.id = q.tb.ID(i)
 	j.Recipients, j.Attempts, j.slots = j.Recipients[:0], j.Attempts[:0], j.slots[:0]
 	if maxRcpts <= 0 {
@@ -77,12 +80,18 @@ func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
 	for _, k := range e.slots {
 		q.leaseSlotLocked(l, j, k, maxRcpts)
 	}
-	e.leases++
-	q.kept.remove(e, listKept)
-	if e.buf == nil && !e.large && q.sp.Pin(e.gen) {
+	q.holdLocked(e)
+	j.pinLocked()
+	return true
+}
+
+// pinLocked pins the generation of a text that is not in memory. Under the lock
+// the message is still in that generation's books.
+func (j *Job) pinLocked() {
+	e := j.e
+	if e.buf == nil && !e.large && !e.detached && j.q.sp.Pin(e.gen) {
 		j.body.gen = e.gen
 	}
-	return true
 }
 
 func (q *Queue) leaseSlotLocked(l *Lane, j *Job, i uint32, maxRcpts int) {
@@ -234,7 +243,6 @@ func (j *Job) Settle(results []Result) {
 
 // returnLocked ends a lease of a hot message.
 func (q *Queue) returnLocked(e *entry, st *settlement) {
-	e.leases--
 	if len(st.settle.Changes) > 0 {
 		st.e = e
 		e.writes++
@@ -246,14 +254,7 @@ func (q *Queue) returnLocked(e *entry, st *settlement) {
 			}
 		}
 	}
-	if e.leases == 0 && e.buf != nil {
-		if e.tried || e.detached || len(e.slots) == 0 {
-			q.dropTextLocked(e) // kept for the first attempt only
-		} else {
-			q.kept.push(e, listKept)
-		}
-	}
-	q.disposeLocked(e)
+	q.unholdLocked(e)
 }
 
 // settleSlotLocked ends the lease of one slot; true when the recipient ended.
@@ -266,7 +267,7 @@ func (q *Queue) settleSlotLocked(st *settlement, e *entry, i uint32, r *Result, 
 		if !state.Terminal() {
 			state, status = Dropped, droppedStatus
 		}
-		q.resolveDropLocked(i, state)
+		q.settleDropLocked(st, i, state)
 	}
 	if state == Ready || state == InFlight || state == 0 || state > Dropped {
 		s.SetState(uint8(Ready))

@@ -108,8 +108,7 @@ func (w *worker) pickOneLocked(e *entry) int64 {
 		return 0
 	}
 	e.moving = true
-	e.leases++ // the text stays in memory while it is copied
-	q.kept.remove(e, listKept)
+	q.holdLocked(e) // the text stays in memory while it is copied
 	n := len(w.movers)
 	if n < cap(w.movers) {
 		w.movers = w.movers[:n+1]
@@ -225,6 +224,6 @@ func (q *Queue) movedLocked(e *entry) {
 		q.movedLarge.Add(e.size)
 	}
 	e.moving = false
-	e.leases--
 	q.detachLocked(e)
+	q.unholdLocked(e)
 }

@@ -48,13 +48,9 @@ type Options struct {
 	OnReady func(l *Lane)
 	// Durable, when not nil, is called for each message between its sync and its
 	// first lease, so that the log line of its acceptance stands before those of
-	// its deliveries. It must be quick; env is valid during the call.
+	// its deliveries. It runs on the spool's goroutine and must be quick; env is
+	// valid during the call.
 	Durable func(env *mail.Envelope)
-	// Accepted, when not nil, is called by Commit, on its goroutine and before
-	// it returns nil, for the line in the event log: a mark of LogMark never
-	// lies behind a message whose Accepted has not returned. e is valid during
-	// the call.
-	Accepted func(e *mail.Envelope)
 	// Replayed, when not nil, is called during Open for each event that the
 	// event log may miss. e is valid during the call.
 	Replayed func(e Event)

@@ -55,7 +55,8 @@ type Queue struct {
 	index  table.Index
 	wheel  table.Wheel
 	lanes  map[string]*Lane
-	closed bool
+	closed bool // by Close or a failure: nothing new
+	ended  bool // Close was called
 
 	domains     []*domain
 	domainOf    map[string]uint32
@@ -76,14 +77,13 @@ type Queue struct {
 	unlinks   []mail.ID     // large files of messages that have ended
 	committed spool.LSN     // end of the last record whose Committed has run
 	logged    spool.LSN
-	marks     marks
-	drops     map[uint32]*drop // pending ones, by slot
+	drops     map[uint32][]dropRef // of recipients in flight, by slot
 
 	states   [numStates]int64 // recipients
 	messages int64
 	scan     countScan
 
-	reapKeep, reapFree []uint32 // scratch
+	reapKeep, reapFree, slotScratch []uint32
 }
 
 // Open opens the queue in o.Dir and brings back all that waits there. It returns
@@ -93,7 +93,7 @@ type Queue struct {
 func Open(o Options) (*Queue, error) {
 	q := &Queue{
 		o: o, fs: o.FS, tb: table.New(), lanes: make(map[string]*Lane), domainOf: make(map[string]uint32),
-		drops: make(map[uint32]*drop), stop: make(chan struct{}), loaded: make(chan struct{}),
+		drops: make(map[uint32][]dropRef), stop: make(chan struct{}), loaded: make(chan struct{}),
 		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1),
 	}
 	if err := q.prepare(); err != nil {
@@ -230,10 +230,11 @@ func (q *Queue) Loaded() <-chan struct{} { return q.loaded }
 // end of ctx is reported, but the work is finished all the same.
 func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Lock()
-	if q.closed && !q.failed.Load() {
+	if q.ended {
 		q.mu.Unlock()
 		return ErrClosed
 	}
+	q.ended = true
 	q.shutLocked()
 	q.mu.Unlock()
 	err := q.sp.Close() // all that was appended is synced, all Committed have run

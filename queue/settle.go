@@ -23,8 +23,7 @@ type settlement struct {
 	text   []byte
 	head   []byte
 	w      spool.Write
-	ended  bool          // the message has ended with it
-	done   chan struct{} // for Drop: closed when it is synced or has failed
+	drops  []dropRef // whom to tell when it is synced or has failed
 }
 
 func (q *Queue) newSettlement(id mail.ID) *settlement {
@@ -35,7 +34,7 @@ func (q *Queue) newSettlement(id mail.ID) *settlement {
 	st.settle.ID = id
 	st.settle.Changes = st.settle.Changes[:0]
 	st.action.Changes = st.action.Changes[:0]
-	st.text, st.e, st.ended, st.done = st.text[:0], nil, false, nil
+	st.text, st.e, st.drops = st.text[:0], nil, nil
 	return st
 }
 
@@ -70,8 +69,8 @@ func (st *settlement) Committed(w *spool.Write) {
 	q := st.q
 	if w.Err != nil {
 		// The spool has told of it by Fatal, or is closed: nothing goes on.
-		if st.done != nil {
-			close(st.done)
+		for _, d := range st.drops {
+			d.call.finish(d, ErrClosed)
 		}
 		return
 	}
@@ -95,15 +94,18 @@ func (st *settlement) Committed(w *spool.Write) {
 	if keep {
 		st.e = nil
 		q.applies = append(q.applies, st)
+		if len(q.applies) >= maxApplies {
+			q.behind.Store(true)
+		}
 		q.kickWorker()
 	}
 	q.mu.Unlock()
-	done := st.done
+	drops := st.drops
 	if !keep {
 		q.recycle(st)
 	}
-	if done != nil {
-		close(done)
+	for _, d := range drops {
+		d.call.finish(d, nil)
 	}
 }
 
