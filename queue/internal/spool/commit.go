@@ -32,10 +32,13 @@ type writer struct {
 
 	wantLow uint64 // as asked for
 	logged  LSN    // as told to SetLogged
-	saved   LSN    // logged, as recorded on disk
+	saved   LSN    // logged, as recorded on disk or given up
 
 	first, last *Write // taken from the inbox, not yet in a group
 	buf         []byte // the group being built
+
+	closing bool
+	stuck   bool // the last mark found no room
 
 	timer   *time.Timer // for lazy writes
 	armed   bool
@@ -61,7 +64,7 @@ func (c *writer) collect() bool {
 	in := &c.s.in
 	for {
 		in.mu.Lock()
-		lowDue := c.err == nil && in.low > c.low
+		lowDue := c.err == nil && in.low > c.low && !(in.closing && c.stuck)
 		if c.first == nil && !in.urgent && !in.closing && !in.retire && !c.expired && in.err == nil {
 			lazy := in.first != nil || lowDue
 			in.asleep = true
@@ -83,8 +86,8 @@ func (c *writer) collect() bool {
 		retire, helper := in.retire, in.err
 		in.retire, in.err = false, nil
 		idle := c.first == nil && !lowDue
-		closing := in.closing
-		if closing && idle && c.err == nil && c.logged.Compare(c.saved) > 0 {
+		c.closing = in.closing
+		if c.closing && idle && c.err == nil && c.logged.Compare(c.saved) > 0 {
 			idle = false // so that the next Open does not repeat events
 		}
 		in.mu.Unlock()
@@ -103,7 +106,7 @@ func (c *writer) collect() bool {
 		if !idle {
 			return true
 		}
-		if closing {
+		if c.closing {
 			return false
 		}
 	}
@@ -147,8 +150,13 @@ func (c *writer) group() {
 	case c.err != nil:
 	case b.records > 0:
 		c.buf = c.commit(c.buf, b.records)
-	case c.wantLow > c.low || c.logged.Compare(c.saved) > 0:
+	case c.wantLow > c.low:
 		c.mark()
+	case c.closing:
+		if c.off+record.Align <= c.s.o.SegmentBytes-tailBytes {
+			c.commit(make([]byte, record.GroupHeaderLen), 0)
+		}
+		c.saved = c.logged
 	}
 	if cap(c.buf) > 2*c.s.o.GroupBytes {
 		c.buf = nil // one large record; do not keep so much
@@ -159,17 +167,16 @@ func (c *writer) group() {
 	runtime.Gosched()
 }
 
-// mark makes the asked for low, and what is logged, durable without a record.
+// mark makes the asked for low durable without a record. It may fail: the tail of
+// the segment is used up by marks, each of a release that freed nothing, and all
+// segments are in use. Then the end of a pin frees one, and the header of the next
+// generation carries low.
 func (c *writer) mark() {
 	if c.off+record.Align <= c.s.o.SegmentBytes {
 		c.commit(make([]byte, record.GroupHeaderLen), 0)
 		return
 	}
-	// The header of the next generation carries them too. With all segments in
-	// use they wait: either a pin ends, or the next record is refused.
-	if err := c.roll(); err != nil {
-		c.saved = c.logged
-	}
+	c.stuck = c.roll() != nil
 }
 
 // fill moves writes from the front into the batch and encodes them into c.buf,

@@ -243,9 +243,9 @@ func TestFull(t *testing.T) {
 			t.Fatalf("%d records of kind %v went into two segments of 32 KiB", n, kind)
 		}
 	}
-	for range 20 { // more marks than the tail has room for
-		s.SetLogged(s.Synced())
-		s.Advance(s.Low())
+	for i := range int64(20) { // what is logged does not use up the room for a release
+		s.SetLogged(spool.LSN{Gen: s.Current(), Off: i})
+		put(s, record.KindSettle, id, nil, make([]byte, 1000), false)
 	}
 	s.Advance(s.Current())
 	if w := put(s, record.KindMessage, id, nil, make([]byte, 1000), false); w.Err != nil {
@@ -255,6 +255,37 @@ func TestFull(t *testing.T) {
 		t.Fatal(w.Err)
 	}
 	if w := put(s, record.KindSettle, id, nil, make([]byte, s.MaxRecord()-8), false); w.Err != nil {
+		t.Fatal(w.Err)
+	}
+	mustClose(t, s)
+}
+
+// TestCloseWhenStuck releases all segments of a full spool while they are pinned,
+// more often than there is room to record it: it still closes, and the next
+// opening makes room.
+func TestCloseWhenStuck(t *testing.T) {
+	o := small(vfs.NewMem())
+	o.SegmentBytes, o.Segments = 16<<10, 14
+	s := mustOpen(t, o, nil)
+	full := func() {
+		for put(s, record.KindSettle, mail.ID{}, nil, make([]byte, 100), false).Err == nil {
+		}
+	}
+	full()
+	for gen := s.Low(); gen < s.Current(); gen++ {
+		if !s.Pin(gen) {
+			t.Fatal("cannot pin")
+		}
+		s.Advance(gen + 1)
+		full()
+	}
+	if free, _ := s.Usage(); free != 0 || s.Low() == s.Current() {
+		t.Fatalf("%d free, low %d, current %d", free, s.Low(), s.Current())
+	}
+	mustClose(t, s)
+	s = mustOpen(t, o, nil)
+	s.Advance(s.Current())
+	if w := put(s, record.KindMessage, mail.ID{}, nil, nil, false); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	mustClose(t, s)

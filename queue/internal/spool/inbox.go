@@ -18,7 +18,6 @@ type inbox struct {
 	synced      LSN
 	retire      bool // a released generation lost its last pin
 	closing     bool
-	gone        bool  // the commit goroutine takes no more
 	err         error // the helper's
 }
 

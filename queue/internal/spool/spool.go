@@ -153,7 +153,7 @@ type Write struct {
 	Lazy      bool
 	Committer Committer
 
-	// Set when Committed is called.
+	// Set when Committed is called; the places are of use only without Err.
 	LSN, End LSN
 	BodyAt   int64 // offset of Body within LSN.Gen, for ReadAt
 	Err      error // nil: the record is durable
@@ -227,6 +227,7 @@ func (s *Spool) Append(w *Write) {
 		w.BodyCRC = record.Sum(w.Body)
 	}
 	w.next, w.Err = nil, nil
+	w.LSN, w.End = LSN{}, LSN{}
 	if !s.in.put(w) {
 		w.Err = ErrClosed
 		w.Committer.Committed(w)
