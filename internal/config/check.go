@@ -31,7 +31,7 @@ func checkListeners(d *decoder, c *Config) {
 			}
 			continue
 		}
-		if first, twice := seen[l.Address]; twice {
+		if first, twice := seen[l.Address]; twice && !strings.HasSuffix(l.Address, ":0") {
 			d.r.add(d.at[at+".address"], fmt.Sprintf("%s is already the address of listener %d", l.Address, first+1), "")
 		}
 		seen[l.Address] = i

@@ -38,7 +38,7 @@ func topFields() []field[Config] {
 func listenerSection() section {
 	return several("listener", "One address that takes connections. Without any: relay on 127.0.0.1:2525.",
 		func(c *Config) *[]Listener { return &c.Listeners }, Listener{Service: ServiceRelay, TLS: TLSOptional},
-		field[Listener]{"address", "string", "", "HOST:PORT, :PORT or unix:PATH", "Where to listen. A relative socket path starts from data_dir.",
+		field[Listener]{"address", "string", "", "HOST:PORT, :PORT or unix:PATH", "Where to listen; port 0 is any that is free. A relative socket path starts from data_dir.",
 			text(func(l *Listener) *string { return &l.Address }, parseListen)},
 		field[Listener]{"service", "string", `"relay"`, "relay, submission, submissions, lmtp, pop3, pop3s, imap, imaps", "What is spoken there. This version serves relay and lmtp.",
 			oneOf(func(l *Listener) *Service { return &l.Service }, ServiceRelay, ServiceSubmission, ServiceSubmissions,

@@ -262,7 +262,7 @@ func parseListen(s string) (string, error) {
 	if strings.HasPrefix(s, ":") {
 		host = "0.0.0.0" + s
 	}
-	if _, err := parseHostPort(host); err != nil {
+	if _, err := parseHostPort(host, 0); err != nil {
 		return "", fmt.Errorf("%q is not an address to listen on (want HOST:PORT or unix:PATH): %w", s, err)
 	}
 	return s, nil

@@ -153,8 +153,8 @@ func (c *Config) resolve(base string) {
 	}
 }
 
-// systemName is the machine's name when it can stand in a greeting, else its
-// loopback literal (RFC 5321 section 4.1.3).
+// systemName is the machine's name when it can stand in a greeting, else
+// "localhost".
 func systemName() string {
 	name, err := os.Hostname()
 	name = strings.ToLower(strings.TrimSuffix(name, "."))

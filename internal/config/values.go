@@ -179,7 +179,7 @@ func ParseHop(text string) (mail.Hop, error) {
 		hop.Network, hop.Address = "unix", path
 		return hop, nil
 	}
-	addr, err := parseHostPort(rest)
+	addr, err := parseHostPort(rest, 1)
 	if err != nil {
 		return mail.Hop{}, fmt.Errorf("%q: %w", text, err)
 	}
@@ -188,15 +188,16 @@ func ParseHop(text string) (mail.Hop, error) {
 }
 
 // parseHostPort checks HOST:PORT, with [IPv6]:PORT for IPv6, and returns it
-// with the host in lower case.
-func parseHostPort(text string) (string, error) {
+// with the host in lower case. The least port is 1, or 0 for an address to
+// listen on, where it means any that is free.
+func parseHostPort(text string, leastPort uint64) (string, error) {
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 {
 		return "", errors.New("no port (want HOST:PORT)")
 	}
 	host, port := text[:i], text[i+1:]
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || port[0] == '0' || port[0] == '+' {
-		return "", fmt.Errorf("%q is not a port (want 1 to 65535)", port)
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n < leastPort || len(port) > 1 && port[0] == '0' {
+		return "", fmt.Errorf("%q is not a port (want %d to 65535)", port, leastPort)
 	}
 	if in, ok := strings.CutPrefix(host, "["); ok {
 		in, closed := strings.CutSuffix(in, "]")

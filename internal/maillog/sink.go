@@ -8,13 +8,17 @@ import (
 	"time"
 )
 
-// Buffer bounds. A flush starts at flushBytes; at backlogBytes events wait or
-// are dropped. A second of the highest rate that was measured is about 20 MB, so
-// the backlog is some 200 ms of a stalled disk.
+// Buffer bounds. A flush starts at flushBytes. When the goroutine that does it
+// is not given a processor, the event that finds helpBytes waiting writes them
+// itself, so that buffers keep their size under any load. At backlogBytes, which
+// only a disk that stalls leads to, events wait or are dropped: a second of the
+// highest rate that was measured is about 20 MB, so that is some 200 ms.
 const (
 	flushBytes   = 64 << 10
+	helpBytes    = 4 * flushBytes
+	bufferBytes  = helpBytes + flushBytes // of each of the two buffers at the start
 	backlogBytes = 4 << 20
-	keepBytes    = 1 << 20 // a buffer that a burst made larger is not kept
+	keepBytes    = 1 << 20 // a buffer that a stall made larger is not kept
 	flushEvery   = time.Second
 )
 
@@ -50,7 +54,7 @@ var errClosed = errors.New("event log is closed")
 func newSink(file *logFile, drop bool, seq uint64) *sink {
 	s := &sink{file: file, drop: drop, seq: seq, kick: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
-	s.enc.buf, s.spare = make([]byte, 0, 2*flushBytes), make([]byte, 0, 2*flushBytes)
+	s.enc.buf, s.spare = make([]byte, 0, bufferBytes), make([]byte, 0, bufferBytes)
 	return s
 }
 
@@ -72,7 +76,13 @@ func (s *sink) begin() bool {
 
 func (s *sink) end() {
 	full := len(s.enc.buf) >= flushBytes
+	help := len(s.enc.buf) >= helpBytes && !s.drop && !s.failing
 	s.mu.Unlock()
+	if help && s.io.TryLock() {
+		s.setErrLocked(s.writeLocked())
+		s.io.Unlock()
+		return
+	}
 	if full {
 		select {
 		case s.kick <- struct{}{}:
