@@ -45,7 +45,7 @@ type worker struct {
 	head    []byte
 
 	written spool.LSN // applied, as of the last batch
-	durable spool.LSN // applied, as of the last synced one
+	dirty   bool      // it, or one before, is not synced
 }
 
 func (q *Queue) kickWorker() {
@@ -172,7 +172,7 @@ func (w *worker) commit(b *pebble.Batch, applied spool.LSN) error {
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
-	w.written = applied
+	w.written, w.dirty = applied, true
 	return b.Close()
 }
 
@@ -296,12 +296,10 @@ func (w *worker) recycle() error {
 	if to == low {
 		return nil
 	}
-	if w.durable.Gen < to {
-		at := w.written
-		if err := w.st.db.LogData(nil, pebble.Sync); err != nil {
-			return fmt.Errorf("sync rows: %w", err)
+	if w.dirty {
+		if err := w.sync(); err != nil {
+			return err
 		}
-		w.durable = at
 	}
 	q.mu.Lock()
 	for q.genLow < to && len(q.gens) > 0 {
@@ -312,6 +310,15 @@ func (w *worker) recycle() error {
 	q.genLow = max(q.genLow, to)
 	q.mu.Unlock()
 	q.sp.Advance(to)
+	return nil
+}
+
+// sync makes all that was written to Pebble durable.
+func (w *worker) sync() error {
+	if err := w.st.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("sync rows: %w", err)
+	}
+	w.dirty = false
 	return nil
 }
 
@@ -355,8 +362,8 @@ func (w *worker) compact() error {
 		return err
 	}
 	// The rows must say where the texts are now before the old file goes.
-	if err := w.st.db.LogData(nil, pebble.Sync); err != nil {
-		return fmt.Errorf("sync rows: %w", err)
+	if err := w.sync(); err != nil {
+		return err
 	}
 	return w.st.cold.Remove(n)
 }

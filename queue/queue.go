@@ -160,12 +160,14 @@ func (q *Queue) open() error {
 	if rc.applied, err = q.st.applied(); err != nil {
 		return err
 	}
-	q.worker = &worker{q: q, st: q.st, touched: make(map[uint32]struct{}), written: rc.applied, durable: rc.applied}
+	q.worker = &worker{q: q, st: q.st, touched: make(map[uint32]struct{}), written: rc.applied}
 	if q.sp, err = q.openSpool(rc); err != nil {
 		return err
 	}
 	q.genLow, q.maxRecord = q.sp.Low(), q.sp.MaxRecord()
-	if q.genLow > 1 && rc.applied.Gen < q.genLow {
+	// A generation is recycled only when the rows are synced past it. Of an empty
+	// log this cannot be asked: it begins anew with each start.
+	if q.genLow < q.sp.Current() && rc.applied.Gen < q.genLow {
 		return fmt.Errorf("%w: rows end at generation %d of the spool, which begins at %d", ErrDamaged, rc.applied.Gen, q.genLow)
 	}
 	if err := q.loadCold(); err != nil {

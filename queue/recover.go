@@ -190,7 +190,10 @@ func (rc *recovery) finish(w *worker) error {
 	if err := it.Close(); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	return w.commit(b, rc.q.sp.Synced())
+	if err := w.commit(b, rc.q.sp.Synced()); err != nil {
+		return err
+	}
+	return w.sync() // before the new generation can hold anything
 }
 
 func (rc *recovery) place(w *worker, b *pebble.Batch, id mail.ID, moved bool) error {
