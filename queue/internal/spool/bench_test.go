@@ -55,7 +55,7 @@ func cpuTime() time.Duration {
 // BenchmarkAppend has 64 writers append messages of 4 KiB to a real disk, each
 // waiting for its own to be durable. The second form makes a sync take 5 ms more.
 //
-// Covers Q2, C7.
+// Covers Q2.
 func BenchmarkAppend(b *testing.B) {
 	for _, bm := range []struct {
 		name    string

@@ -380,7 +380,7 @@ func TestLazy(t *testing.T) {
 // TestSyncsPerMessage counts the syncs of 64 writers when one takes 5 ms: at most
 // one for ten messages.
 //
-// Covers Q2, C7.
+// Covers Q2.
 func TestSyncsPerMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var groups, records int
@@ -405,6 +405,41 @@ func TestSyncsPerMessage(t *testing.T) {
 		mustClose(t, s)
 		if records != 64*30 || groups*10 > records {
 			t.Fatalf("%d syncs for %d messages", groups, records)
+		}
+	})
+}
+
+// TestNothingWaitsForTheDisk lets a sync take an hour: every other call returns at
+// once, since no lock is held across it.
+//
+// Covers C7.
+func TestNothingWaitsForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := small(slowSync(vfs.NewMem(), time.Hour))
+		s := mustOpen(t, o, nil)
+		w := newWaiter()
+		start := time.Now()
+		for range 3 {
+			s.Append(&spool.Write{Kind: record.KindMessage, ID: s.NextID(), Committer: w})
+			synctest.Wait() // the first is being synced now
+		}
+		gen := s.Current()
+		if !s.Pin(gen) || s.Synced().Gen != gen || s.Low() > gen {
+			t.Fatal("the current generation is not there")
+		}
+		if _, err := s.ReadAt(make([]byte, 8), gen, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.Unpin(gen)
+		s.SetLogged(s.Synced())
+		s.Advance(gen)
+		s.Usage()
+		if d := time.Since(start); d != 0 || len(w.done) != 0 {
+			t.Fatalf("waited %v for the disk, %d records acknowledged early", d, len(w.done))
+		}
+		mustClose(t, s)
+		if d := time.Since(start); d != 2*time.Hour || len(w.done) != 3 {
+			t.Fatalf("%d records after %v", len(w.done), d)
 		}
 	})
 }

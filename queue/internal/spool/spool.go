@@ -20,7 +20,8 @@
 //   - An id of NextID is never issued twice, whatever the clock does.
 //
 // Known limit: damage to the last synced group looks like a torn write until a
-// later group, a clean Close or another Open has recorded that it was synced.
+// later group, a clean Close or another Open has recorded that it was synced; and
+// a last segment that lost every byte looks as if it had never been begun.
 //
 // # Concurrency
 //
