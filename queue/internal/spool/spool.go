@@ -87,9 +87,9 @@ type Options struct {
 	// OnGroup is called on the commit goroutine after each synced group; it must
 	// be quick. May be nil.
 	OnGroup func(GroupStats)
-	// Fatal is called once, on the commit goroutine, with the first error of a
-	// write or a sync, before any Write ends because of it. It must not call
-	// Close. May be nil.
+	// Fatal is called once, on the commit goroutine or by Close, with the first
+	// error of a write or a sync, before any Write ends because of it. It must
+	// not call Close. May be nil.
 	Fatal func(error)
 
 	// Salvage makes Open go on over damage; Recovery names what was lost.
@@ -293,10 +293,12 @@ func (s *Spool) Close() error {
 		s.in.close()
 		<-s.w.done
 		s.pool.close()
-		s.closeErr = s.w.err
-		if s.closeErr == nil {
-			s.closeErr = s.w.saveEpoch(true)
+		if s.w.err == nil {
+			if err := s.w.saveEpoch(true); err != nil {
+				s.w.fail(err)
+			}
 		}
+		s.closeErr = s.w.err
 		s.closeFiles()
 		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
 	})
