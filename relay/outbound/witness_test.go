@@ -21,8 +21,8 @@ type witness struct {
 	offer []string
 	lmtp  bool
 	// trouble is asked at each step with its name; "" is no trouble, "close" ends
-	// the connection there, "mute" does the step and then ends it, else it is the
-	// reply.
+	// the connection there, "mute" does the step and then ends it, "vanish" ends it
+	// with the replies lost that were not yet sent, else it is the reply.
 	trouble func(step string) string
 
 	mu    sync.Mutex // guards following
@@ -110,6 +110,10 @@ func (s *witnessed) reply(step, usual string) bool {
 	case "":
 		_, _ = s.out.WriteString(usual + "\r\n")
 		return true
+	case "vanish":
+		s.out.Reset(io.Discard)
+		s.over = true
+		return false
 	case "close", "mute":
 		s.over = true
 		return r == "mute"
@@ -226,7 +230,7 @@ func chance(seed uint64) func(string) string {
 		if step == "greeting" || step == "hello" || r.IntN(1000) >= rate {
 			return ""
 		}
-		list := []string{"450 4.2.0 later", "550 5.1.1 no", "550 5.7.1 no", "close", "421 4.3.2 down", "452 4.5.3 many", "552 5.5.3 many"}
+		list := []string{"450 4.2.0 later", "550 5.1.1 no", "550 5.7.1 no", "close", "vanish", "421 4.3.2 down", "452 4.5.3 many", "552 5.5.3 many"}
 		if step == "end" {
 			list = append(list, "mute", "mute")
 		}
