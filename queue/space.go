@@ -12,6 +12,9 @@ import (
 const (
 	// diskFresh is how long what the disk said last is believed.
 	diskFresh = 100 * time.Millisecond
+	// stallPatience is how long Pebble may refuse writes before mail is refused:
+	// short stalls are how it slows the worker down.
+	stallPatience = 2 * time.Second
 	// reserveBytes and reservePart: the default reserve is the smaller of the
 	// two.
 	reserveBytes = 256 << 20
@@ -49,7 +52,8 @@ func (q *Queue) Healthy() error { return q.admit(0) }
 // rowsRoom refuses while Pebble does not take writes: nothing waits for it, but
 // the hot spool would fill up behind it.
 func (q *Queue) rowsRoom() error {
-	if q.st.stalled.Load() || q.st.failing.Load() {
+	since := q.st.stalled.Load()
+	if q.st.failing.Load() || since != 0 && q.o.Clock().UnixNano()-since > int64(stallPatience) {
 		return errStall
 	}
 	if q.behind.Load() {

@@ -34,8 +34,8 @@ type store struct {
 	db   *pebble.DB
 	cold *cold.Store
 
-	stalled atomic.Bool // Pebble does not take writes
-	failing atomic.Bool // its last background work failed
+	stalled atomic.Int64 // since when Pebble takes no writes, Unix nanoseconds; 0: it does
+	failing atomic.Bool  // its last background work failed
 }
 
 // openStore opens Pebble and the cold segments below the queue's folder.
@@ -118,14 +118,15 @@ func (s *store) options() *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cacheBytes,
 		MemTableSize:                memtableBytes,
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                256,
+		L0StopWritesThreshold:       32, // the worker may run ahead of compaction for a while
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      (*pebbleLog)(s.q),
 	}
 	events := pebble.EventListener{
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.stalled.Store(true) },
-		WriteStallEnd:   func() { s.stalled.Store(false) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.stalled.Store(s.q.o.Clock().UnixNano()) },
+		WriteStallEnd:   func() { s.stalled.Store(0) },
 		DiskSlow: func(i pebble.DiskSlowInfo) {
 			s.q.alarm("slow", fmt.Errorf("disk is slow: %s", i.String()))
 		},

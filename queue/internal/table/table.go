@@ -1,6 +1,6 @@
 // Package table is the queue's memory of waiting recipients: one slot of 40
-// bytes for each, in pages that hold no pointer, so that the collector neither
-// scans nor doubles them. Beside the slots there are an index from message id to
+// bytes for each, in pages that hold no pointer and lie outside the collector's
+// heap, so that it neither scans them nor lets the heap grow in proportion. Beside the slots there are an index from message id to
 // slot, a timer wheel of due times, and first in first out lists, all of which
 // run through the slots' own links.
 //
@@ -16,6 +16,10 @@ package table
 
 import (
 	"encoding/binary"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"postrider/internal/invariants"
 	"postrider/internal/mail"
@@ -78,8 +82,9 @@ type page [pageSlots]Slot
 
 type origin [6]byte // bytes 6 to 11 of an id: node and incarnation
 
-// Table owns the pages.
+// Table owns the pages. Their memory is unmapped when the Table is collected.
 type Table struct {
+	maps    *mappings
 	pages   []*page
 	free    uint32 // first free slot, linked by next
 	used    int
@@ -88,7 +93,31 @@ type Table struct {
 }
 
 // New returns an empty table.
-func New() *Table { return &Table{numbers: make(map[origin]uint16)} }
+func New() *Table {
+	t := &Table{maps: new(mappings), numbers: make(map[origin]uint16)}
+	runtime.AddCleanup(t, (*mappings).release, t.maps)
+	return t
+}
+
+// mappings are the pages as the system knows them.
+type mappings struct{ mapped [][]byte }
+
+func (m *mappings) release() {
+	for _, b := range m.mapped {
+		// Nothing can be done about an error: the memory is not used any more.
+		_ = unix.Munmap(b)
+	}
+}
+
+// page returns a new page, or nil when there is no memory.
+func (m *mappings) page() *page {
+	b, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(page{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil
+	}
+	m.mapped = append(m.mapped, b)
+	return (*page)(unsafe.Pointer(unsafe.SliceData(b)))
+}
 
 // At returns slot i, which must have come from Alloc. The pointer stays valid
 // for the table's life.
@@ -135,7 +164,10 @@ func (t *Table) grow() bool {
 	if base >= MaxSlots {
 		return false
 	}
-	p := new(page)
+	p := t.maps.page()
+	if p == nil {
+		return false
+	}
 	t.pages = append(t.pages, p)
 	for j := pageSlots - 1; j >= 0; j-- {
 		if i := uint32(base + j); i != 0 {
