@@ -78,6 +78,7 @@ func (l *loader) run() {
 	}
 	if !stopped {
 		l.sweep()
+		q.holdGaps()
 		close(q.loaded)
 	}
 }

@@ -188,8 +188,8 @@ func (s *Store) begin() error {
 	}
 	s.next++
 	s.out, s.cur, s.outLen, s.fresh, s.unsaved = f, g, headerLen, true, true
-	s.buf = append(s.buf[:0], magic...)
-	s.buf = append(s.buf, version)
+	s.buf = append(s.buf[:0], version)
+	s.buf = append(s.buf, magic...)
 	s.buf = binary.LittleEndian.AppendUint32(s.buf, g.Number)
 	s.buf = binary.LittleEndian.AppendUint32(s.buf, record.Sum(s.buf))
 	s.mu.Lock()
@@ -371,10 +371,10 @@ func (s *Store) Walk(segment uint32, f func(id mail.ID, off int64, text []byte, 
 	if _, err := g.ReadAt(h[:], 0); err != nil {
 		return fmt.Errorf("read cold segment %d: %w", segment, err)
 	}
-	if string(h[:len(magic)]) != magic || binary.LittleEndian.Uint32(h[12:]) != record.Sum(h[:12]) {
+	if string(h[1:1+len(magic)]) != magic || binary.LittleEndian.Uint32(h[12:]) != record.Sum(h[:12]) {
 		return fmt.Errorf("cold segment %d: header: %w", segment, ErrDamaged)
 	}
-	if h[len(magic)] > version {
+	if h[0] > version {
 		return fmt.Errorf("cold segment %d: %w", segment, ErrVersion)
 	}
 	total, _, _ := s.Counters(segment)
