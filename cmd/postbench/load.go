@@ -17,9 +17,9 @@ import (
 
 // loadFlags are what the options of load can't take as they are.
 type loadFlags struct {
-	size, sources   string
-	fresh, strict   bool
-	json            bool
+	size, sources string
+	fresh, strict bool
+	json          bool
 }
 
 func loadCommand() *cobra.Command {

@@ -16,7 +16,7 @@ import (
 // another's text.
 // Covers D1, D4, D9, D10, D13, D17.
 func TestChaos(t *testing.T) {
-	seeds := 400
+	const seeds = 300
 	for seed := range seeds {
 		if chaos(t, uint64(seed)); t.Failed() {
 			t.Fatalf("seed %d", seed)
