@@ -172,6 +172,7 @@ func (a *App) engineOptions() relay.Options {
 		Hostname: a.cfg.Hostname,
 		Queue: queue.Options{
 			Dir:          queueDir(a.cfg),
+			SegmentBytes: segmentBytes(a.cfg.DataDir),
 			ReserveBytes: a.cfg.Queue.Reserve,
 			MemoryBytes:  a.cfg.Queue.Memory,
 			Salvage:      a.o.Salvage,

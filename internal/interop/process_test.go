@@ -52,6 +52,16 @@ next_hop = %q
 // command (strace, say).
 func (r *relay) start(wrap ...string) {
 	r.t.Helper()
+	r.launch(wrap...)
+	if !await(15*time.Second, func() bool { return dials(r.addr) }) {
+		text, _ := os.ReadFile(r.errLog)
+		r.t.Fatalf("postrider does not listen on %s:\n%s", r.addr, text)
+	}
+}
+
+// launch runs the daemon without waiting for anything.
+func (r *relay) launch(wrap ...string) {
+	r.t.Helper()
 	argv := append(wrap, binary(r.t, "postrider"), "run", "-c", r.config)
 	r.cmd = exec.Command(argv[0], argv[1:]...)
 	errors, err := os.OpenFile(r.errLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -73,15 +83,9 @@ func (r *relay) start(wrap ...string) {
 		}
 		_ = r.cmd.Process.Kill()
 	})
-	if !r.await(15*time.Second, func() bool { return dials(r.addr) }) {
-		text, _ := os.ReadFile(r.errLog)
-		r.t.Fatalf("postrider does not listen on %s:\n%s", r.addr, text)
-	}
 }
 
 // await asks every few milliseconds until ok or the time is over.
-func (r *relay) await(patience time.Duration, ok func() bool) bool { return await(patience, ok) }
-
 func await(patience time.Duration, ok func() bool) bool {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
