@@ -133,7 +133,10 @@ func (t *Transport) Serve(ctx context.Context, hop mail.Hop, src mail.Source) er
 	if s == nil {
 		s = &session{}
 	}
-	defer t.idle.Put(s)
+	defer func() {
+		s.src = nil // what is pooled holds on to nobody's messages
+		t.idle.Put(s)
+	}()
 	s.reset(t, conn, hop, src)
 	s.remote.Addr = remoteAddr(conn)
 	// A context that ends must also end a wait for a peer that says nothing.
