@@ -1,7 +1,6 @@
 package maillog
 
 import (
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -92,7 +91,7 @@ func (l *Log) Sync() error {
 	if l == nil {
 		return nil
 	}
-	return l.sink.flush(true)
+	return l.sink.sync()
 }
 
 // Reopen begins a new file if the current one was moved or removed, as log
@@ -103,14 +102,19 @@ func (l *Log) Reopen() error {
 	}
 	s := l.sink
 	s.io.Lock()
-	defer s.io.Unlock()
+	defer s.release()
 	if !s.file.moved() {
 		return nil
 	}
-	if err := errors.Join(s.writeLocked(), s.file.Sync()); err != nil {
-		return err
+	err := s.writeLocked()
+	if err == nil {
+		err = s.file.Sync()
 	}
-	return s.file.reopen()
+	if err == nil {
+		err = s.file.reopen()
+	}
+	s.noteLocked(err)
+	return err
 }
 
 // Close writes what is buffered, syncs and closes. Events after it are dropped.
@@ -134,18 +138,15 @@ type Stats struct {
 	Err          error  // of the last write; nil when it succeeded
 }
 
-// Stats returns the state of the log.
+// Stats returns the state of the log. It never waits for the disk.
 func (l *Log) Stats() Stats {
 	if l == nil {
 		return Stats{}
 	}
 	s := l.sink
-	s.io.Lock()
-	err, pending := s.err, len(s.pending)
-	s.io.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Events: s.seq, Dropped: s.dropped, BacklogBytes: len(s.enc.buf) + pending, Err: err}
+	return Stats{Events: s.seq, Dropped: s.dropped, BacklogBytes: len(s.enc.buf) + s.held, Err: s.err}
 }
 
 // core is the zapcore.Core that turns an entry into a line of the sink: the
@@ -197,7 +198,7 @@ func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 }
 
 // Sync implements zapcore.Core.
-func (c *core) Sync() error { return c.sink.flush(true) }
+func (c *core) Sync() error { return c.sink.sync() }
 
 // clock makes a function zap's clock.
 type clock func() time.Time

@@ -359,6 +359,12 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.buf.Write(p)
 }
 
+func (o *output) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Len()
+}
+
 func (o *output) set(fail error, gate chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -430,6 +436,9 @@ func TestStall(t *testing.T) {
 					}
 				}()
 				synctest.Wait()
+				if l.Stats().BacklogBytes == 0 {
+					t.Error("nothing is buffered")
+				}
 				select {
 				case <-done:
 					if !drop {
@@ -459,12 +468,12 @@ func TestFlushedEverySecond(t *testing.T) {
 		l := open(t, maillog.Options{Output: out})
 		l.Stop("x")
 		synctest.Wait()
-		if out.buf.Len() != 0 {
+		if out.len() != 0 {
 			t.Error("not buffered")
 		}
 		<-time.After(time.Second) // of the bubble's clock
 		synctest.Wait()
-		if out.buf.Len() == 0 {
+		if out.len() == 0 {
 			t.Error("not flushed")
 		}
 		closed(t, l)

@@ -36,17 +36,17 @@ type sink struct {
 	kick chan struct{} // capacity 1: the buffer is worth a write
 
 	mu      sync.Mutex // guards following
-	room    *sync.Cond // the buffer got smaller, or failing or closed changed
+	room    *sync.Cond // the buffer got smaller, or err or closed changed
 	enc     encoder    // enc.buf holds the lines that nobody writes yet
 	seq     uint64     // of the last event, written or dropped
 	dropped uint64
-	failing bool // the last write failed
+	err     error // of the last write; nil when it succeeded
+	held    int   // length of pending
 	closed  bool
 
 	io      sync.Mutex // guards following
 	spare   []byte     // the buffer that is not enc.buf
 	pending []byte     // what a failed write left of spare
-	err     error      // of the last write
 }
 
 var errClosed = errors.New("event log is closed")
@@ -62,7 +62,7 @@ func newSink(file *logFile, drop bool, seq uint64) *sink {
 // as dropped. After true the caller appends to s.enc and calls end.
 func (s *sink) begin() bool {
 	s.mu.Lock()
-	for len(s.enc.buf) >= backlogBytes && !s.drop && !s.failing && !s.closed {
+	for len(s.enc.buf) >= backlogBytes && !s.drop && s.err == nil && !s.closed {
 		s.room.Wait()
 	}
 	s.seq++
@@ -76,18 +76,34 @@ func (s *sink) begin() bool {
 
 func (s *sink) end() {
 	full := len(s.enc.buf) >= flushBytes
-	help := len(s.enc.buf) >= helpBytes && !s.drop && !s.failing
+	help := len(s.enc.buf) >= helpBytes && !s.drop && s.err == nil
 	s.mu.Unlock()
 	if help && s.io.TryLock() {
-		s.setErrLocked(s.writeLocked())
-		s.io.Unlock()
+		s.noteLocked(s.writeLocked())
+		s.release()
 		return
 	}
 	if full {
-		select {
-		case s.kick <- struct{}{}:
-		default: // one is waiting already
-		}
+		s.wake()
+	}
+}
+
+func (s *sink) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// release gives io back. Whoever wanted it meanwhile went away, so what has come
+// since the write began is looked after here.
+func (s *sink) release() {
+	s.io.Unlock()
+	s.mu.Lock()
+	full := len(s.enc.buf) >= flushBytes && s.err == nil
+	s.mu.Unlock()
+	if full {
+		s.wake()
 	}
 }
 
@@ -102,19 +118,22 @@ func (s *sink) run(stop <-chan struct{}) {
 		case <-stop:
 			return
 		}
-		_ = s.flush(false) // kept in s.err, shown by Stats, tried again
+		if s.io.TryLock() { // else somebody writes at this moment
+			s.noteLocked(s.writeLocked())
+			s.release()
+		}
 	}
 }
 
-// flush writes what is buffered, and syncs when asked.
-func (s *sink) flush(sync bool) error {
+// sync writes what is buffered and makes it durable.
+func (s *sink) sync() error {
 	s.io.Lock()
-	defer s.io.Unlock()
+	defer s.release()
 	err := s.writeLocked()
-	if err == nil && sync {
+	if err == nil {
 		err = s.file.Sync()
 	}
-	s.setErrLocked(err)
+	s.noteLocked(err)
 	return err
 }
 
@@ -145,10 +164,11 @@ func (s *sink) writeLocked() error {
 	return err
 }
 
-func (s *sink) setErrLocked(err error) {
-	s.err = err
+// noteLocked keeps the outcome of a write for those who ask without waiting for
+// the disk, and for the events: while it is an error nobody waits.
+func (s *sink) noteLocked(err error) {
 	s.mu.Lock()
-	s.failing = err != nil
+	s.err, s.held = err, len(s.pending)
 	s.room.Broadcast()
 	s.mu.Unlock()
 }
@@ -159,7 +179,7 @@ func (s *sink) close() error {
 	s.closed = true
 	s.room.Broadcast()
 	s.mu.Unlock()
-	err := s.flush(true)
+	err := s.sync()
 	s.io.Lock()
 	defer s.io.Unlock()
 	return errors.Join(err, s.file.Close())
