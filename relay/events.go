@@ -8,14 +8,26 @@ import (
 	"postrider/queue"
 )
 
-// flushEvery is how often the event log is made durable while mail flows, and
-// so how much of it a crash has to write again.
-const flushEvery = time.Second
+// The event log is made durable once in flushEvery, or as soon as this part of a
+// spool segment was filled: a segment is used again only when the events of its
+// records are safe, and mail can fill a small spool in less than a second.
+const (
+	flushEvery        = time.Second
+	flushSegmentShare = 2
+	segmentBytes      = 64 << 20 // when queue.Options leave it to the queue
+	recordBytes       = 512      // of a message's record beside its text, about
+)
 
 // durable is told by the queue of each message whose sync is done, before any of
 // its recipients can be leased.
 func (e *Engine) durable(env *mail.Envelope) {
 	e.ledger.accept(len(env.Recipients))
+	if e.unflushed.Add(env.SizeBytes+recordBytes) > e.flushBytes {
+		select {
+		case e.flushNow <- struct{}{}:
+		default: // asked for already
+		}
+	}
 	e.o.Metrics.AcceptedRecipients(len(env.Recipients))
 	e.o.Log.Accepted(env, max(0, e.age(env)), 0)
 }
@@ -131,6 +143,7 @@ func (e *Engine) flushLog() {
 	for {
 		e.markLogged()
 		select {
+		case <-e.flushNow:
 		case <-tick.C:
 		case <-e.flushed:
 			e.markLogged()
@@ -140,6 +153,7 @@ func (e *Engine) flushLog() {
 }
 
 func (e *Engine) markLogged() {
+	e.unflushed.Store(0)
 	mark := e.queue.LogMark()
 	if err := e.o.Log.Sync(); err == nil {
 		e.queue.Logged(mark)

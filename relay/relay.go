@@ -24,6 +24,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,6 +99,9 @@ type Engine struct {
 	stopPull    context.CancelFunc
 	work        context.Context // ends when connections must let go
 	stopWork    context.CancelFunc
+	flushNow    chan struct{}  // asks the log flusher not to wait
+	flushBytes  int64          // of mail, after which it is asked
+	unflushed   atomic.Int64   // bytes of mail since the last flush
 	connections sync.WaitGroup // goroutines of lanes
 	flushed     chan struct{}  // closed when the log flusher may end
 	flusher     sync.WaitGroup
@@ -121,7 +125,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		o.RecipientsPerTransaction = 100
 	}
 	o.Retry = o.Retry.withDefaults()
-	e := &Engine{o: o, lanes: make(map[string]*lane), hops: make(map[string]mail.Hop), flushed: make(chan struct{})}
+	e := &Engine{o: o, lanes: make(map[string]*lane), hops: make(map[string]mail.Hop), flushed: make(chan struct{}), flushNow: make(chan struct{}, 1)}
+	e.flushBytes = cmp.Or(o.Queue.SegmentBytes, segmentBytes) / flushSegmentShare
 	e.rules.Store(o.Rules)
 	e.pull, e.stopPull = context.WithCancel(context.WithoutCancel(ctx))
 	e.work, e.stopWork = context.WithCancel(context.WithoutCancel(ctx))

@@ -82,7 +82,7 @@ func TestDiskFull(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fmt.Fprintf(c, "MAIL FROM:<a@example.org>\r\n")
+		fmt.Fprintf(c, "MAIL FROM:<a@example.org> SIZE=2000000\r\n")
 		line, err := in.ReadString('\n')
 		if err != nil {
 			t.Fatal(err)
