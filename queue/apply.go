@@ -55,20 +55,26 @@ func (q *Queue) kickWorker() {
 	}
 }
 
-// runWorker applies, moves and recycles until stop; then once more.
+// runWorker applies, moves and recycles until stop or an error.
 func (q *Queue) runWorker(w *worker) {
 	defer q.running.Done()
+	if err := q.guard(func() error { return w.run() }); err != nil {
+		q.fail(err)
+	}
+}
+
+func (w *worker) run() error {
+	q := w.q
 	timer := time.NewTicker(housekeeping)
 	defer timer.Stop()
 	for {
 		q.lookAtDisk()
 		if err := w.work(); err != nil {
-			q.fail(err)
-			return
+			return err
 		}
 		select {
 		case <-q.stop:
-			return
+			return nil
 		case <-q.workKick:
 		case <-timer.C:
 		}

@@ -38,6 +38,7 @@ type Queue struct {
 	behind     atomic.Bool // too many settlements wait for Pebble
 	dead       atomic.Bool // closed or failed: nothing new
 	failed     atomic.Bool
+	opened     atomic.Bool
 
 	entries, envelopes, drafts, settlements, waiters sync.Pool
 
@@ -153,7 +154,11 @@ func setDefault[T int | int64 | time.Duration](p *T, v T) {
 // then the log, folded over them; then the goroutines.
 func (q *Queue) open() error {
 	var err error
-	if q.st, err = q.openStore(); err != nil {
+	err = q.guard(func() (err error) {
+		q.st, err = q.openStore()
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	rc := &recovery{q: q, messages: make(map[mail.ID]*recovered)}
@@ -173,7 +178,7 @@ func (q *Queue) open() error {
 	if err := q.loadCold(); err != nil {
 		return err
 	}
-	if err := rc.finish(q.worker); err != nil {
+	if err := q.guard(func() error { return rc.finish(q.worker) }); err != nil {
 		return err
 	}
 	q.committed = q.sp.Synced()
@@ -181,6 +186,7 @@ func (q *Queue) open() error {
 	if err != nil {
 		return err
 	}
+	q.opened.Store(true)
 	q.running.Add(3)
 	go q.runClock()
 	go q.runWorker(q.worker)
@@ -216,7 +222,7 @@ func (q *Queue) abandon() error {
 	if q.sp != nil {
 		err = q.sp.Close()
 	}
-	if q.st != nil {
+	if q.st != nil && !q.failed.Load() {
 		err = errors.Join(err, q.st.db.Close())
 	}
 	return errors.Join(err, q.lock.Close())
@@ -241,16 +247,33 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.mu.Unlock()
 	err := q.sp.Close() // all that was appended is synced, all Committed have run
 	close(q.stop)
-	q.running.Wait()
 	if q.failed.Load() {
-		// Pebble may be stuck in what failed; its log is not needed.
+		// Pebble may be stuck in what failed, and the worker in it; their log is
+		// in the spool. The program is about to exit.
+		q.waitBriefly()
 		return errors.Join(ErrClosed, q.lock.Close())
 	}
-	err = errors.Join(err, q.worker.apply(), q.st.cold.Close(), q.st.db.Close(), q.lock.Close(), ctx.Err())
+	q.running.Wait()
+	err = errors.Join(err, q.guard(func() error {
+		return errors.Join(q.worker.apply(), q.st.cold.Close(), q.st.db.Close())
+	}), q.lock.Close(), ctx.Err())
 	if err != nil {
 		return fmt.Errorf("close queue: %w", err)
 	}
 	return nil
+}
+
+// waitBriefly waits for the goroutines, but not for one that is stuck.
+func (q *Queue) waitBriefly() {
+	done := make(chan struct{})
+	go func() {
+		q.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
 }
 
 // shutLocked refuses what is new and wakes all who wait.
@@ -272,7 +295,7 @@ func (q *Queue) fail(err error) {
 	q.mu.Lock()
 	q.shutLocked()
 	q.mu.Unlock()
-	if q.o.Fatal != nil {
+	if q.o.Fatal != nil && q.opened.Load() { // else Open returns it
 		q.o.Fatal(err)
 	}
 }

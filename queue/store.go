@@ -171,11 +171,39 @@ func (l *pebbleLog) Errorf(format string, args ...any) {
 
 // Fatalf implements pebble.Logger: Pebble cannot go on, and must not. The
 // program is told to exit; the goroutine that came here never returns to the
-// running store.
+// running store (see guard).
 func (l *pebbleLog) Fatalf(format string, args ...any) {
 	(*Queue)(l).fail(fmt.Errorf("rows: "+format, args...))
 	runtime.Goexit()
 }
+
+// guard runs f, which writes to Pebble, on a goroutine of its own and returns
+// its error. Where Pebble sees its log fail it does not return: it calls Fatalf,
+// which ends the goroutine, or panics. Either is an error here, after which the
+// store is not used again; our own broken invariants still panic.
+func (q *Queue) guard(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		err := errPebble
+		defer func() {
+			switch r := recover().(type) {
+			case nil:
+			case runtime.Error:
+				panic(r)
+			case error:
+				err = fmt.Errorf("rows: %w", r)
+			default:
+				panic(r)
+			}
+			done <- err
+		}()
+		err = f()
+	}()
+	return <-done
+}
+
+// errPebble stands for what Pebble has told Fatalf.
+var errPebble = errors.New("rows: the store has failed")
 
 // rowOf reads a recipient's row into r, whose slices alias *buf; false when
 // there is none.
