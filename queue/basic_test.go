@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -32,25 +33,34 @@ func open(t testing.TB, fs vfs.FS, change ...func(*Options)) *Queue {
 	return q
 }
 
-// put accepts a message and returns its id.
-func put(t testing.TB, q *Queue, text string, rcpts ...string) mail.ID {
+// put accepts a message and returns its id. When the spool is full it waits for
+// recycling, all events logged.
+func put(t testing.TB, q *Queue, text string, rcpts ...string) (id mail.ID) {
 	t.Helper()
-	d, err := q.NewDraft(int64(len(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := d.Envelope()
-	id := e.ID
-	e.Sender = e.KeepString("sender@from.example")
-	for _, r := range rcpts {
-		e.AddRecipient([]byte(r), 0, nil)
-	}
-	if _, err := io.WriteString(d, text); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	until(t, "room for a message", func() bool {
+		d, err := q.NewDraft(int64(len(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := d.Envelope()
+		id = e.ID
+		e.Sender = e.KeepString("sender@from.example")
+		for _, r := range rcpts {
+			e.AddRecipient([]byte(r), 0, nil)
+		}
+		if _, err := io.WriteString(d, text); err != nil {
+			t.Fatal(err)
+		}
+		err = d.Commit(t.Context())
+		if errors.Is(err, ErrFull) {
+			q.Logged(q.LogMark())
+			return false
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
 	return id
 }
 

@@ -17,6 +17,8 @@ const (
 	// rows. Larger ones would hold more memory, smaller ones sync more often.
 	moveMessages = 1024
 	moveBytes    = 8 << 20
+	// settleSegments are kept by the spool for settlements.
+	settleSegments = 2
 	// hotFactor times Options.HotMessages bounds all hot messages, tried or not:
 	// their envelopes are in memory.
 	hotFactor = 8
@@ -44,7 +46,8 @@ func (w *worker) move() (int, error) {
 	free, total := q.sp.Usage()
 	w.movers = w.movers[:0]
 	q.mu.Lock()
-	w.pickLocked(free*4 < total)
+	// Messages cannot use the segments that are reserved for settlements.
+	w.pickLocked((free-settleSegments)*4 < total-settleSegments)
 	q.mu.Unlock()
 	if len(w.movers) == 0 {
 		return 0, nil

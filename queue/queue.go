@@ -245,15 +245,15 @@ func (q *Queue) Close(ctx context.Context) error {
 	q.ended = true
 	q.shutLocked()
 	q.mu.Unlock()
-	err := q.sp.Close() // all that was appended is synced, all Committed have run
 	close(q.stop)
 	if q.failed.Load() {
 		// Pebble may be stuck in what failed, and the worker in it; their log is
 		// in the spool. The program is about to exit.
 		q.waitBriefly()
-		return errors.Join(ErrClosed, q.lock.Close())
+		return errors.Join(ErrClosed, q.sp.Close(), q.lock.Close())
 	}
 	q.running.Wait()
+	err := q.sp.Close() // all that was appended is synced, all Committed have run
 	err = errors.Join(err, q.guard(func() error {
 		return errors.Join(q.worker.apply(), q.st.cold.Close(), q.st.db.Close())
 	}), q.lock.Close(), ctx.Err())
