@@ -41,9 +41,8 @@ type Scanner struct {
 	folds bool // a field was seen, so that a line may continue it
 	long  bool // the name or the value is longer than what is kept
 	nameN uint8
-	valN  uint16
 	name  [nameMax]byte
-	value [valueMax]byte
+	value []byte // of a Delivered-To, at most valueMax octets; kept for the next one
 }
 
 // Reset readies s for another message; Delivered stays.
@@ -151,7 +150,7 @@ func (s *Scanner) colon() int {
 		s.Received++
 	case deliveredTo:
 		if s.Delivered != nil {
-			s.state, s.valN = inTrace, 0
+			s.state, s.value = inTrace, s.value[:0]
 		}
 	}
 	return 1
@@ -169,11 +168,11 @@ func (s *Scanner) skipLine(p []byte) int {
 // keep gathers the value of a Delivered-To to the end of its line.
 func (s *Scanner) keep(p []byte) int {
 	n := s.skipLine(p)
-	took := copy(s.value[s.valN:], p[:n])
-	s.valN += uint16(took)
+	took := min(n, valueMax-len(s.value))
+	s.value = append(s.value, p[:took]...)
 	s.long = s.long || took < n
 	if s.state == lineStart && !s.long {
-		s.Delivered(bytes.TrimSpace(s.value[:s.valN]))
+		s.Delivered(bytes.TrimSpace(s.value))
 	}
 	return n
 }

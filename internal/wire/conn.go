@@ -284,10 +284,11 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	}
 }
 
-// read is for connections without a descriptor of their own: TLS and pipes. It
-// waits with one octet of room when nothing is buffered.
+// read is for connections without a descriptor of their own: TLS and pipes. Between
+// commands it waits with one octet of room, and reads the rest when the session
+// finds that too little.
 func (c *Conn) read() error {
-	if c.w == 0 {
+	if c.w == 0 && !c.bulk {
 		c.release()
 		n, err := c.nc.Read(c.one[:])
 		if n == 0 {
@@ -300,6 +301,7 @@ func (c *Conn) read() error {
 		c.in[0], c.w = c.one[0], 1
 		return nil
 	}
+	c.borrow()
 	n, err := c.nc.Read(c.in[c.w:])
 	c.w += n
 	c.filled = c.w == len(c.in)

@@ -39,7 +39,7 @@ type engine struct {
 	Conn
 	w   *wire.Conn
 	o   *Options
-	lim Limits
+	lim *Limits
 	m   *Metrics
 	h   Session
 	lc  LoopChecker // h, when it is one

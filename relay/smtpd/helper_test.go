@@ -93,9 +93,10 @@ func (r *recorder) rules() string {
 }
 
 type session struct {
-	r  *recorder
-	c  *smtpd.Conn
-	in received
+	r    *recorder
+	c    *smtpd.Conn
+	in   received
+	text []byte
 }
 
 func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
@@ -141,7 +142,7 @@ func (s *session) Write(p []byte) mail.Status {
 			return st
 		}
 	}
-	s.in.text += string(p)
+	s.text = append(s.text, p...)
 	return mail.Status{}
 }
 
@@ -152,6 +153,8 @@ func (s *session) Commit() mail.Status {
 			return st
 		}
 	}
+	s.in.text = string(s.text)
+	s.text = s.text[:0]
 	s.in.protocol = string(s.c.Protocol())
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
@@ -174,7 +177,11 @@ func (s *session) DeliveredTo(value []byte) mail.Status {
 	return mail.Status{}
 }
 
-func (s *session) Reset() { s.r.note("reset") }
+func (s *session) Reset() {
+	s.text = s.text[:0]
+	s.r.note("reset")
+}
+
 func (s *session) Close() { s.r.note("close") }
 
 // start serves o on loopback until the test ends and returns a way to dial it.

@@ -27,6 +27,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync/atomic"
 
 	"postrider/internal/wire"
 	"postrider/relay/smtp"
@@ -38,6 +39,14 @@ type Server struct {
 	options  func() *Options
 	wire     *wire.Server
 	none     Metrics // counts for nobody
+	limits   atomic.Pointer[resolved]
+}
+
+// resolved is a snapshot of options with its limits, of which all its sessions
+// share one copy.
+type resolved struct {
+	of  *Options
+	lim Limits
 }
 
 // NewServer returns a server for the listener that the configuration calls by
@@ -83,9 +92,19 @@ func (s *Server) metrics(o *Options) *Metrics {
 	return &s.none
 }
 
-func (s *Server) connectionLimits() wire.Limits {
+// resolve returns the options of a new session and their limits.
+func (s *Server) resolve() (*Options, *Limits) {
 	o := s.options()
-	l := o.Limits.withDefaults()
+	r := s.limits.Load()
+	if r == nil || r.of != o {
+		r = &resolved{of: o, lim: o.Limits.withDefaults()}
+		s.limits.Store(r)
+	}
+	return o, &r.lim
+}
+
+func (s *Server) connectionLimits() wire.Limits {
+	o, l := s.resolve()
 	return wire.Limits{Total: l.Connections, PerClient: l.ConnectionsPerClient, Exempt: o.Exempt}
 }
 
@@ -117,8 +136,8 @@ const commandConnect = "CONNECT"
 
 // handle holds one session.
 func (s *Server) handle(c *wire.Conn) {
-	o := s.options()
-	e := &engine{w: c, o: o, lim: o.Limits.withDefaults(), m: s.metrics(o)}
+	o, l := s.resolve()
+	e := &engine{w: c, o: o, lim: l, m: s.metrics(o)}
 	e.ID, e.Remote, e.Local, e.Listener = c.ID(), c.Remote(), c.Local(), s.listener
 	e.lmtp = o.LMTP
 	e.text.Normalize = o.LineEndings == Normalize

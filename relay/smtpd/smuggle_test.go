@@ -209,4 +209,3 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
-
