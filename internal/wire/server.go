@@ -24,6 +24,9 @@ type Options struct {
 	// Farewell returns what a refused client is told in clear, or nil. It is
 	// called on the accepting goroutine and must not block. nil: nothing.
 	Farewell func(client netip.AddrPort, r Reason) []byte
+	// Closed is told of each session that has ended, when nothing of it is open or
+	// counted any more. nil: nobody is.
+	Closed func(c *Conn, r Reason)
 	// Panicked is told of a panic that Handle let through. nil: nobody is.
 	Panicked func(c *Conn, value any, stack []byte)
 	// AcceptFailed is told of an error of Accept that will be retried. nil:
@@ -219,12 +222,19 @@ func (s *Server) remove(c *Conn) {
 // run is the goroutine of one session.
 func (s *Server) run(c *Conn) {
 	defer s.sessions.Done()
+	defer s.closed(c)
 	defer s.remove(c)
 	defer s.census.leave(c.remote.Addr())
 	defer c.close()
 	defer s.recover(c)
 	s.o.Handle(c)
 	ignore(c.Flush())
+}
+
+func (s *Server) closed(c *Conn) {
+	if s.o.Closed != nil {
+		s.o.Closed(c, c.reason)
+	}
 }
 
 // recover keeps a panic of one session from ending all of them.

@@ -110,6 +110,7 @@ func (e *engine) leave() {
 	if e.h == nil {
 		return
 	}
+	e.Ended = e.w.Reason()
 	defer e.h.Close()
 	e.reset()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/internal/mail"
+	"postrider/internal/wire"
 	"postrider/relay/smtp"
 )
 
@@ -60,6 +61,7 @@ type Conn struct {
 	Helo     []byte         // argument of the last EHLO, HELO or LHLO; valid until the next one
 	ESMTP    bool           // EHLO or LHLO was given
 	TLS      *tls.ConnectionState
+	Ended    wire.Reason // why the session ended; set when Session.Close is called
 
 	lmtp     bool
 	smtputf8 bool
