@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -137,7 +138,7 @@ func (w *worker) apply() error {
 	}
 	for _, id := range w.dead {
 		// An orphan that stays is swept at the next start.
-		if err := w.st.fs.Remove(q.largePath(id)); err != nil {
+		if err := w.st.fs.Remove(q.largePath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			q.alarm("large", err)
 		}
 	}

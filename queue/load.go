@@ -10,7 +10,6 @@ import (
 
 	"postrider/internal/mail"
 	"postrider/queue/internal/rows"
-	"postrider/queue/internal/table"
 )
 
 // loadChunk is how many recipients are entered under one lock.
@@ -20,11 +19,11 @@ const loadChunk = 256
 // mail already moves. Its iterator is older than the worker, so that it does not
 // see what is moved meanwhile.
 type loader struct {
-	q     *Queue
-	it    *pebble.Iterator
-	files []string // large files as of Open
-	chunk []loaded
-	ring  []uint32 // slots of the message that is being loaded
+	q       *Queue
+	it      *pebble.Iterator
+	orphans []string // paths of large files that belong to no message
+	chunk   []loaded
+	ring    []uint32 // slots of the message that is being loaded
 }
 
 type loaded struct {
@@ -44,11 +43,38 @@ func (q *Queue) newLoader() (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read rows: %w", err)
 	}
-	files, err := q.fs.List(q.largeDir)
-	if err != nil {
+	l := &loader{q: q, it: it}
+	if err := l.listFiles(); err != nil {
 		return nil, errors.Join(fmt.Errorf("list large messages: %w", err), it.Close())
 	}
-	return &loader{q: q, it: it, files: files}, nil
+	return l, nil
+}
+
+// listFiles counts the large files of moved messages and finds the orphans.
+// Nothing else runs yet.
+func (l *loader) listFiles() error {
+	q := l.q
+	names, err := q.fs.List(q.largeDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, err := mail.ParseID(name)
+		if err != nil || q.index.Find(q.tb, id) != 0 {
+			continue // not ours, or of a hot message
+		}
+		path := q.fs.PathJoin(q.largeDir, name)
+		if !q.st.has(id) {
+			l.orphans = append(l.orphans, path)
+			continue
+		}
+		info, err := q.fs.Stat(path)
+		if err != nil {
+			return err
+		}
+		q.movedLarge.Add(info.Size())
+	}
+	return nil
 }
 
 // run loads until it is done or the queue stops.
@@ -142,27 +168,11 @@ func (l *loader) enter(now time.Time) bool {
 	}
 }
 
-// sweep unlinks the large files that were there at Open and belong to no message.
+// sweep unlinks the large files that belonged to no message at Open.
 func (l *loader) sweep() {
-	q := l.q
-	for _, name := range l.files {
-		id, err := mail.ParseID(name)
-		if err != nil {
-			continue
-		}
-		q.mu.Lock()
-		i := q.index.Find(q.tb, id)
-		moved := i != 0 && !q.tb.At(i).Has(table.Hot)
-		q.mu.Unlock()
-		path := q.largePath(id)
-		if i == 0 {
-			if err := q.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-				q.alarm("large", fmt.Errorf("sweep: %w", err))
-			}
-		} else if moved {
-			if info, err := q.fs.Stat(path); err == nil {
-				q.movedLarge.Add(info.Size())
-			}
+	for _, path := range l.orphans {
+		if err := l.q.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			l.q.alarm("large", fmt.Errorf("sweep: %w", err))
 		}
 	}
 }

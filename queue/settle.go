@@ -99,8 +99,8 @@ func (st *settlement) Committed(w *spool.Write) {
 		}
 		q.kickWorker()
 	}
+	drops := st.drops // st is the worker's after the lock, if it is kept
 	q.mu.Unlock()
-	drops := st.drops
 	if !keep {
 		q.recycle(st)
 	}

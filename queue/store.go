@@ -225,6 +225,18 @@ func rowOf(g pebble.Reader, key []byte, buf *[]byte, r *rows.Recipient) (bool, e
 	return true, nil
 }
 
+// has reports whether a message has a row; an error counts as yes.
+func (s *store) has(id mail.ID) bool {
+	_, closer, err := s.db.Get(rows.Message(nil, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false
+	}
+	if err == nil {
+		_ = closer.Close() // nothing was kept of it
+	}
+	return true
+}
+
 // applied reads how far the spool has taken effect in Pebble.
 func (s *store) applied() (spool.LSN, error) {
 	v, closer, err := s.db.Get([]byte{rows.PrefixApplied})
