@@ -183,17 +183,17 @@ func TestAcceptBacksOff(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
-		if failures != 20 {
-			t.Errorf("%d failures", failures)
-		}
-		if took := f.times[20].Sub(f.times[0]); took < 10*time.Second || took > 20*time.Second {
-			t.Errorf("20 failures took %v", took)
-		}
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if err := <-served; err != nil {
 			t.Error(err)
+		}
+		if failures != 20 {
+			t.Errorf("%d failures", failures)
+		}
+		if took := f.times[20].Sub(f.times[0]); took < 10*time.Second || took > 20*time.Second {
+			t.Errorf("20 failures took %v", took)
 		}
 	})
 }

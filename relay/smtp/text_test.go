@@ -13,22 +13,23 @@ import (
 // slowText is what a TextReader must find in s, octet by octet: the text, where
 // it ended (-1: not yet), and whether a CR or LF stood alone or a NUL was there.
 func slowText(s string, chunk, normalize bool) (text string, end int, bare, nul bool) {
+	var b strings.Builder
 	line := true
 	for i := 0; i < len(s); i++ {
 		switch {
 		case !chunk && line && strings.HasPrefix(s[i:], ".\r\n"):
-			return text, i + 3, bare, nul
+			return b.String(), i + 3, bare, nul
 		case !chunk && line && s[i] == '.':
 			line = false
 			continue
 		case strings.HasPrefix(s[i:], "\r\n"):
-			text += "\r\n"
+			b.WriteString("\r\n")
 			line = true
 			i++
 			continue
 		case s[i] == '\r' || s[i] == '\n':
 			if normalize {
-				text += "\r\n"
+				b.WriteString("\r\n")
 				line = false
 				continue
 			}
@@ -36,10 +37,10 @@ func slowText(s string, chunk, normalize bool) (text string, end int, bare, nul 
 		case s[i] == 0:
 			nul = true
 		}
-		text += s[i : i+1]
+		b.WriteByte(s[i])
 		line = false
 	}
-	return text, -1, bare, nul
+	return b.String(), -1, bare, nul
 }
 
 // readText runs a TextReader over s cut into pieces.

@@ -244,7 +244,7 @@ func TestStreams(t *testing.T) {
 	message, replies := transaction(20 << 20)
 	drive(t, open, message, replies, 20)
 	_, after := c.usage()
-	if grown := after - before; grown > 24<<10 {
+	if grown := after - before; grown > 24<<10 && !raceEnabled {
 		t.Errorf("20 texts of 20 MiB at once grew the server by %d KiB", grown)
 	}
 	for _, nc := range open {
@@ -258,7 +258,10 @@ func TestStreams(t *testing.T) {
 //
 // Covers HR2.
 func TestIdleSessions(t *testing.T) {
-	const sessions = 10_000
+	sessions := 10_000
+	if raceEnabled {
+		sessions = 100 // the detector's own memory would be measured
+	}
 	c := startChild(t)
 	warm := dialHello(t, c.addr)
 	_, before := c.usage()
@@ -269,7 +272,7 @@ func TestIdleSessions(t *testing.T) {
 	_, after := c.usage()
 	each := (after - before) * 1024 / sessions
 	t.Logf("%d octets resident for each idle session", each)
-	if each > 8000 { // 80 MB for 10,000
+	if each > 8000 && !raceEnabled { // 80 MB for 10,000
 		t.Errorf("%d octets for each idle session", each)
 	}
 	for _, nc := range open {
