@@ -206,4 +206,3 @@ func (c *Conn) Peek(wait time.Duration) (bool, error) {
 	}
 	return c.readRaw(true)
 }
-
