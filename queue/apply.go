@@ -33,7 +33,6 @@ type worker struct {
 	dead  []mail.ID // large files whose message has ended
 
 	touched map[uint32]struct{} // cold segments whose counters changed
-	ids     map[mail.ID]struct{}
 	key     []byte
 	idx     []byte
 	row     []byte

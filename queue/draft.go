@@ -55,9 +55,7 @@ type Draft struct {
 	scratch  []byte
 	w        spool.Write
 	state    atomic.Int32
-	entry    *entry        // held for Options.Accepted
 	appended bool          // the spool has seen w
-	parity   uint32        // which count of marks it is in
 	done     chan struct{} // one token when w is committed or has failed
 }
 

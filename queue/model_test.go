@@ -34,10 +34,8 @@ type model struct {
 	jobs    []*Job
 	unsafe  []*modelRecipient // settled, but not known to be synced
 	pending sync.WaitGroup    // commits that a crash interrupts
-	mu      sync.Mutex        // guards late
-	late    []*modelMessage
 
-	accepted, ended, cuts, moved int
+	accepted, cuts int
 }
 
 type modelMessage struct {

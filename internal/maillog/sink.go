@@ -49,8 +49,6 @@ type sink struct {
 	pending []byte     // what a failed write left of spare
 }
 
-var errClosed = errors.New("event log is closed")
-
 func newSink(file *logFile, drop bool, seq uint64) *sink {
 	s := &sink{file: file, drop: drop, seq: seq, kick: make(chan struct{}, 1)}
 	s.room = sync.NewCond(&s.mu)
