@@ -104,7 +104,7 @@ func loadConfig(file string) (*config.Config, error) {
 	var list config.Errors
 	if errors.As(err, &list) {
 		fmt.Fprint(os.Stderr, list.Detail())
-		return nil, failed(fmt.Errorf("%s: %d errors", file, len(list)))
+		return nil, &exitError{exitFailed, nil} // all was said
 	}
 	return nil, failed(err)
 }

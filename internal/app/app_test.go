@@ -19,7 +19,7 @@ func route(domain, hop string) string {
 
 // The whole way: in by SMTP, durable, out by SMTP, and its life in the log under
 // the one id of the 250.
-// Covers R1, R9, O1, O2, D4, Q3, Q4, G4.
+// Covers R1, R9, O1, O2, D4, Q3, Q4, G4, HS8.
 func TestMessageGoesItsWholeWay(t *testing.T) {
 	h := newHop(t, sink.Options{},
 		sink.Rule{At: sink.AtRcpt, Domain: "later.example", Reply: "451 4.2.1 busy"},
@@ -142,6 +142,13 @@ func TestNoOpenRelay(t *testing.T) {
 	}
 	trusted := a.dial("127.0.0.1").hello()
 	trusted.send("Subject: x\r\n\r\nbody", "u@ext.example")
+	a.stop()
+	if len(a.events(`"ev":"rejected"`, `"cmd":"rcpt"`, `"to":"u@ext.example"`, `"client":"127.0.0.2"`)) == 0 {
+		t.Error("no event names the recipient that was refused")
+	}
+	if odd := a.events(`"to":"TO:`); len(odd) != 0 {
+		t.Errorf("an argument is logged as an address: %s", odd[0])
+	}
 }
 
 // A reload swaps routes, networks and limits whole; a file with an error changes

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -121,8 +123,24 @@ func (a *App) rejected(e smtpd.RejectEvent) {
 		a.log.Panic(&s, e.Panic, e.PanicText)
 		return
 	}
-	a.metrics.Rejected(e.Conn.Listener, e.Command, e.Status.Code, e.Rule)
-	a.log.Rejected(&maillog.Rejection{
-		Session: s, Command: e.Command, From: e.Sender, To: e.Argument, Status: e.Status, Rule: e.Rule,
-	})
+	command := strings.ToLower(e.Command) // a word of the program, never of the client
+	a.metrics.Rejected(e.Conn.Listener, command, e.Status.Code, e.Rule)
+	r := maillog.Rejection{Session: s, Command: command, From: e.Sender, Status: e.Status, Rule: e.Rule}
+	switch command {
+	case "mail":
+		r.From = path(e.Argument)
+	case "rcpt":
+		r.To = path(e.Argument)
+	}
+	a.log.Rejected(&r)
+}
+
+// path returns what stands between the brackets of an argument of MAIL or RCPT:
+// the address as the client wrote it. Without brackets there is none.
+func path(argument []byte) []byte {
+	_, rest, open := bytes.Cut(argument, []byte("<"))
+	if end := bytes.LastIndexByte(rest, '>'); open && end >= 0 {
+		return rest[:end]
+	}
+	return nil
 }
