@@ -146,7 +146,7 @@ func (l *Log) Stats() Stats {
 	s := l.sink
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Events: s.seq, Dropped: s.dropped, BacklogBytes: len(s.enc.buf) + s.held, Err: s.err}
+	return Stats{Events: s.seq, Dropped: s.dropped, BacklogBytes: len(s.enc.buf) + s.held + s.writing, Err: s.err}
 }
 
 // core is the zapcore.Core that turns an entry into a line of the sink: the

@@ -42,6 +42,7 @@ type sink struct {
 	dropped uint64
 	err     error // of the last write; nil when it succeeded
 	held    int   // length of pending
+	writing int   // bytes that a write has in hand
 	closed  bool
 
 	io      sync.Mutex // guards following
@@ -145,6 +146,7 @@ func (s *sink) writeLocked() error {
 	}
 	s.mu.Lock()
 	s.spare, s.enc.buf = s.enc.buf, s.spare[:0]
+	s.writing = len(s.spare)
 	s.room.Broadcast()
 	s.mu.Unlock()
 	if len(s.spare) == 0 {
@@ -166,7 +168,7 @@ func (s *sink) writeLocked() error {
 // the disk, and for the events: while it is an error nobody waits.
 func (s *sink) noteLocked(err error) {
 	s.mu.Lock()
-	s.err, s.held = err, len(s.pending)
+	s.err, s.held, s.writing = err, len(s.pending), 0
 	s.room.Broadcast()
 	s.mu.Unlock()
 }
