@@ -27,6 +27,10 @@ func BenchmarkBacklog(b *testing.B) {
 			dir := b.TempDir()
 			b.Log(child(b, "fill-"+end, dir))
 			b.Log(child(b, "open", dir))
+			none := b.TempDir()
+			for range 3 { // by turns, since the disk has moods
+				b.Log(child(b, "rate", dir), child(b, "rate", none))
+			}
 		})
 	}
 }
@@ -72,6 +76,11 @@ func backlog(phase, dir string) error {
 		return err
 	}
 	opened := time.Since(start)
+	if phase == "rate" {
+		<-q.Loaded()
+		fmt.Printf("%d deferred: %.0f/s\n", q.Counts().States[Deferred].Recipients, freshRate(q, 300_000))
+		return q.Close(context.Background())
+	}
 	if phase == "open" {
 		rate := freshRate(q, 20_000)
 		first := time.Since(start)
