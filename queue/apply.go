@@ -191,7 +191,17 @@ func (w *worker) applyChanges(b *pebble.Batch, id mail.ID, changes []record.Chan
 		w.key = rows.RecipientKey(w.key[:0], id, ch.Recipient)
 		found, err := rowOf(b, w.key, &w.row, &w.rcpt)
 		if err != nil {
-			return err
+			// One damaged block must not stop the others. An end is recorded by
+			// the row's deletion, whatever it says; its index rows are checked
+			// by whoever reads them.
+			w.q.alarm("damage", fmt.Errorf("recipient %d of %v: %w", ch.Recipient, id, err))
+			if State(ch.State).Terminal() {
+				if err := b.Delete(w.key, nil); err != nil {
+					return fmt.Errorf("apply: %w", err)
+				}
+				ended = true
+			}
+			continue
 		}
 		if !found || ch.Version <= w.rcpt.Version {
 			continue
@@ -250,14 +260,21 @@ func (w *worker) endMessage(b *pebble.Batch, id mail.ID) error {
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}
-	if err != nil {
-		return err
+	damaged := err != nil
+	if damaged {
+		w.q.alarm("damage", fmt.Errorf("message %v: %w", id, err))
 	}
-	if len(w.msg.Envelope.Recipients) > 1 {
+	if damaged || len(w.msg.Envelope.Recipients) > 1 {
 		left, err := w.anyRow(b, id)
 		if err != nil || left {
 			return err
 		}
+	}
+	if damaged { // where its text is cannot be known any more
+		if err := b.Delete(rows.Message(nil, id), nil); err != nil {
+			return fmt.Errorf("apply: %w", err)
+		}
+		return nil
 	}
 	w.idx = rows.WithID(rows.SenderPrefix(w.idx[:0], w.msg.Envelope.Sender), id)
 	if err := errors.Join(b.Delete(w.key, nil), b.Delete(w.idx, nil)); err != nil {
@@ -273,6 +290,8 @@ func (w *worker) endMessage(b *pebble.Batch, id mail.ID) error {
 	return nil
 }
 
+// anyRow reports whether a recipient of the message has a row. What cannot be
+// read counts as one.
 func (w *worker) anyRow(b *pebble.Batch, id mail.ID) (bool, error) {
 	w.idx = rows.Recipients(w.idx[:0], id)
 	it, err := b.NewIter(&pebble.IterOptions{LowerBound: w.idx, UpperBound: rows.After(nil, w.idx)})
@@ -281,7 +300,8 @@ func (w *worker) anyRow(b *pebble.Batch, id mail.ID) (bool, error) {
 	}
 	any := it.First()
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return false, fmt.Errorf("look for recipients: %w", err)
+		w.q.alarm("damage", fmt.Errorf("recipients of %v: %w", id, err))
+		return true, nil
 	}
 	return any, nil
 }
@@ -382,7 +402,7 @@ func (w *worker) copyText(b *pebble.Batch, id mail.ID, at rows.Location, text []
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: row of %v: %w", cold.ErrDamaged, id, err)
 	}
 	if loc.Segment, loc.Offset, err = w.st.cold.Append(id, text, crc); err != nil {
 		return err

@@ -172,7 +172,8 @@ func (d *Draft) flush() error {
 	if err := d.q.diskRoom(0); err != nil {
 		return err
 	}
-	_, err := d.file.Write(d.buf.B)
+	n, err := d.file.Write(d.buf.B)
+	d.q.spent.Add(int64(n))
 	d.buf.B = d.buf.B[:0]
 	if err != nil {
 		return fmt.Errorf("write file of a large message: %w", err)

@@ -152,11 +152,8 @@ func (w *worker) copyTexts() error {
 		if e.large {
 			continue
 		}
-		text, err := w.textOf(e)
-		if err != nil {
-			return err
-		}
-		if m.loc.Segment, m.loc.Offset, err = w.st.cold.Append(e.id, text, e.crc); err != nil {
+		var err error
+		if m.loc.Segment, m.loc.Offset, err = w.st.cold.Append(e.id, w.textOf(e), e.crc); err != nil {
 			return err
 		}
 		w.touched[m.loc.Segment] = struct{}{}
@@ -164,11 +161,11 @@ func (w *worker) copyTexts() error {
 	return w.st.cold.Sync()
 }
 
-// textOf returns a hot message's text. A damaged one is moved as it is: whoever
-// reads it finds out by its checksum.
-func (w *worker) textOf(e *entry) ([]byte, error) {
+// textOf returns a hot message's text. A damaged one is moved as it is, one that
+// cannot be read as zeros: whoever reads it finds out by its checksum.
+func (w *worker) textOf(e *entry) []byte {
 	if e.buf != nil {
-		return e.buf.B, nil
+		return e.buf.B
 	}
 	if int64(cap(w.text)) < e.size {
 		w.text = make([]byte, e.size)
@@ -176,9 +173,10 @@ func (w *worker) textOf(e *entry) ([]byte, error) {
 	w.text = w.text[:e.size]
 	n, err := w.q.sp.ReadAt(w.text, e.gen, e.at)
 	if n < len(w.text) {
-		return nil, fmt.Errorf("read message %v to move it: %w", e.id, err)
+		w.q.alarm("damage", fmt.Errorf("read message %v to move it: %w", e.id, err))
+		clear(w.text)
 	}
-	return w.text, nil
+	return w.text
 }
 
 // writeRows adds a message's rows to b.

@@ -32,7 +32,8 @@ type Options struct {
 	// and live in the hot spool only; above it they are moved although there
 	// is room. 0: 10,000.
 	HotMessages int
-	// ReserveBytes of disk are kept free. 0: the smaller of 256 MiB and 2 %.
+	// ReserveBytes of disk are kept free. 0: the smaller of 256 MiB and 2 %, and
+	// what the hot spool and the rows may still write; at most a quarter.
 	ReserveBytes int64
 	// DiskFree tells the free bytes and inodes. nil: those of Dir.
 	DiskFree func() (freeBytes, freeInodes uint64, err error)

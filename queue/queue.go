@@ -33,6 +33,7 @@ type Queue struct {
 	announced  atomic.Int64 // bytes that open drafts have or announced
 	movedLarge atomic.Int64 // bytes of large files of moved messages
 	diskFree   atomic.Uint64
+	spent      atomic.Int64 // bytes of large messages since the disk was asked
 	inodesFree atomic.Uint64
 	diskAt     atomic.Int64
 	behind     atomic.Bool // too many settlements wait for Pebble

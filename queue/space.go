@@ -18,7 +18,10 @@ const (
 	// reserveBytes and reservePart: the default reserve is the smaller of the
 	// two.
 	reserveBytes = 256 << 20
-	reservePart  = 50 // a fiftieth of the disk
+	// rowsReserve is what the rows' log and a flush of theirs can take; on a
+	// small disk a fiftieth is less.
+	rowsReserve = 8 << 20
+	reservePart = 50 // a fiftieth of the disk
 	// reserveInodes are kept free for segments, rows and large messages.
 	reserveInodes = 1000
 )
@@ -89,7 +92,7 @@ func (q *Queue) diskRoom(announced int64) error {
 			q.askDisk()
 		}
 	}
-	need := announced + q.announced.Load() + q.o.ReserveBytes
+	need := announced + q.announced.Load() + q.o.ReserveBytes + q.spent.Load()
 	if q.diskFree.Load() < uint64(max(need, 0)) {
 		return errDisk
 	}
@@ -100,6 +103,7 @@ func (q *Queue) diskRoom(announced int64) error {
 }
 
 func (q *Queue) askDisk() {
+	q.spent.Store(0) // before the disk answers: a byte may count twice, never not at all
 	bytes, inodes, err := q.o.DiskFree()
 	if err != nil {
 		q.alarm("disk", fmt.Errorf("ask for free space: %w", err))
@@ -162,6 +166,9 @@ func (q *Queue) setReserve() {
 	}
 	q.o.ReserveBytes = reserveBytes
 	if u, err := q.fs.GetDiskUsage(q.o.Dir); err == nil {
-		q.o.ReserveBytes = min(reserveBytes, int64(u.TotalBytes/reservePart))
+		total := int64(u.TotalBytes)
+		// What lives in the hot spool may have to be copied to cold segments.
+		hot := int64(q.o.Segments) * q.o.SegmentBytes
+		q.o.ReserveBytes = min(min(reserveBytes, total/reservePart)+hot+rowsReserve, total/4)
 	}
 }

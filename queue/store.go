@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,12 +36,37 @@ type store struct {
 	cold *cold.Store
 
 	stalled atomic.Int64 // since when Pebble takes no writes, Unix nanoseconds; 0: it does
-	failing atomic.Bool  // its last background work failed
+	failing failure      // its background work fails
+}
+
+// failure remembers when Pebble's background work has failed last. On a full
+// disk it is tried again hundreds of times a second; when that stops, so has the
+// trouble.
+type failure struct {
+	last atomic.Int64 // Unix nanoseconds; 0: never
+	now  func() time.Time
+}
+
+// failurePatience is how long after its last failure Pebble counts as failing.
+const failurePatience = 5 * time.Second
+
+// note remembers a failure; it reports whether it is worth an alarm: the first
+// in a second.
+func (f *failure) note(now time.Time) bool {
+	last := f.last.Swap(now.UnixNano())
+	return last/int64(time.Second) != now.Unix()
+}
+
+// Load reports whether Pebble is failing.
+func (f *failure) Load() bool {
+	last := f.last.Load()
+	return last != 0 && f.now().UnixNano()-last < int64(failurePatience)
 }
 
 // openStore opens Pebble and the cold segments below the queue's folder.
 func (q *Queue) openStore() (*store, error) {
 	s := &store{q: q, fs: q.fs, dir: q.fs.PathJoin(q.o.Dir, "rows")}
+	s.failing.now = q.o.Clock
 	if err := q.fs.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of rows: %w", err)
 	}
@@ -134,12 +160,8 @@ func (s *store) options() *pebble.Options {
 			s.q.alarm("disk", fmt.Errorf("disk is nearly full: %s", i.String()))
 		},
 		BackgroundError: func(err error) {
-			s.failing.Store(true)
-			s.q.alarm("background", err)
-		},
-		FlushEnd: func(i pebble.FlushInfo) {
-			if i.Err == nil {
-				s.failing.Store(false)
+			if s.failing.note(s.q.o.Clock()) {
+				s.q.alarm("background", err)
 			}
 		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {

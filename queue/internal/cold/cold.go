@@ -47,7 +47,7 @@ const (
 var (
 	// ErrVersion reports a file of a newer version.
 	ErrVersion = errors.New("cold segment version is newer than this software")
-	// ErrDamaged reports a file whose content does not check.
+	// ErrDamaged reports a file that cannot be read or does not check.
 	ErrDamaged = errors.New("cold segment is damaged")
 )
 
@@ -364,12 +364,12 @@ func (g *Segment) Release() error {
 func (s *Store) Walk(segment uint32, f func(id mail.ID, off int64, text []byte, crc uint32) error) error {
 	g, err := s.Acquire(segment)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	defer func() { _ = g.Release() }() // opened for reading only
 	var h [headerLen]byte
 	if _, err := g.ReadAt(h[:], 0); err != nil {
-		return fmt.Errorf("read cold segment %d: %w", segment, err)
+		return fmt.Errorf("cold segment %d: %w: %w", segment, ErrDamaged, err)
 	}
 	if string(h[1:1+len(magic)]) != magic || binary.LittleEndian.Uint32(h[12:]) != record.Sum(h[:12]) {
 		return fmt.Errorf("cold segment %d: header: %w", segment, ErrDamaged)
@@ -382,7 +382,7 @@ func (s *Store) Walk(segment uint32, f func(id mail.ID, off int64, text []byte, 
 	for off := int64(headerLen); off < headerLen+total; {
 		var head [headLen]byte
 		if _, err := g.ReadAt(head[:], off); err != nil {
-			return fmt.Errorf("read cold segment %d at %d: %w", segment, off, err)
+			return fmt.Errorf("cold segment %d at %d: %w: %w", segment, off, ErrDamaged, err)
 		}
 		if binary.LittleEndian.Uint32(head[28:]) != record.Sum(head[:28]) {
 			return fmt.Errorf("cold segment %d at %d: %w", segment, off, ErrDamaged)
@@ -396,7 +396,7 @@ func (s *Store) Walk(segment uint32, f func(id mail.ID, off int64, text []byte, 
 		}
 		text = text[:n]
 		if _, err := g.ReadAt(text, off+headLen); err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read cold segment %d at %d: %w", segment, off, err)
+			return fmt.Errorf("cold segment %d at %d: %w: %w", segment, off, ErrDamaged, err)
 		}
 		if err := f(mail.ID(head[:16]), off+headLen, text, binary.LittleEndian.Uint32(head[20:])); err != nil {
 			return err
