@@ -42,7 +42,7 @@ type lane struct {
 	reason      mail.Status // of the last failure; its text is our own copy
 }
 
-// wake adds a connection when the lane's work calls for one. It never blocks.
+// wake adds the connections that the lane's work calls for. It never blocks.
 func (l *lane) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +61,9 @@ func (l *lane) wakeLocked() {
 	if l.failures > 0 {
 		want = 1 // one probe until the hop has answered
 	}
-	if l.connections < want {
+	// All at once: what became ready during a pause, or was there at start, is
+	// told of no second time.
+	for l.connections < want {
 		l.connections++
 		l.e.connections.Add(1)
 		go l.run()
@@ -118,7 +120,12 @@ func (l *lane) served() {
 	l.wakeLocked()
 }
 
+// pauseLocked begins a pause and returns how long it is: 0 when the lane is
+// paused already, since connections that fail side by side tell of one failure.
 func (l *lane) pauseLocked(err error) time.Duration {
+	if l.resume != nil {
+		return 0
+	}
 	l.reason = statusOf(err)
 	l.reason.Text = bytes.Clone(l.reason.Text)
 	l.failures++
@@ -129,13 +136,19 @@ func (l *lane) pauseLocked(err error) time.Duration {
 	}
 	pause = time.Duration(float64(pause) * (0.75 + 0.5*l.e.random()))
 	l.pausedUntil = l.e.o.Clock().Add(pause)
-	if l.resume == nil {
-		l.resume = time.AfterFunc(pause, l.unpause)
-	}
+	l.resume = time.AfterFunc(pause, l.unpause)
 	return pause
 }
 
 func (l *lane) unpause() {
+	l.mu.Lock()
+	if l.e.pull.Err() != nil {
+		l.mu.Unlock()
+		return
+	}
+	l.e.connections.Add(1) // Stop waits for what expire settles
+	l.mu.Unlock()
+	defer l.e.connections.Done()
 	l.expire()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,7 +161,10 @@ func (l *lane) unpause() {
 // hop could not be reached. A lane hands out its oldest first, so it stops at
 // the first that may wait on; that one goes back untried.
 func (l *lane) expire() {
-	if l.e.pull.Err() != nil {
+	l.mu.Lock()
+	reason := l.reason
+	l.mu.Unlock()
+	if reason.IsZero() { // a connection that was up has served meanwhile: all may be tried
 		return
 	}
 	src := &source{l: l}
@@ -159,9 +175,6 @@ func (l *lane) expire() {
 		}
 		old := l.e.age(d.Envelope) > l.e.o.Retry.Lifetime
 		if old {
-			l.mu.Lock()
-			reason := l.reason
-			l.mu.Unlock()
 			d.SetRest(reason)
 		}
 		src.Done(d)
