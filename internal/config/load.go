@@ -35,7 +35,7 @@ func Find() string {
 // 127.0.0.1:2525 with its data in ./postrider-data.
 func Default() *Config {
 	c := defaults()
-	c.resolve(".")
+	c.resolve()
 	return c
 }
 
@@ -100,11 +100,12 @@ func Parse(name string, text []byte) (*Config, error) {
 	c := defaults()
 	c.Path, c.Text = name, text
 	base := filepath.Dir(name)
+	c.DataDir = resolve(base, c.DataDir) // the default; a path in the file is resolved as it is read
 	d := &decoder{r: r, base: base, at: map[string]span{}}
 	root := parse(text, r)
 	decodeRoot(d, c, root)
 	if len(r.errs) == 0 {
-		c.resolve(base)
+		c.resolve()
 	}
 	check(d, c)
 	if errs := r.sorted(); len(errs) > 0 {
@@ -130,11 +131,10 @@ func decodeRoot(d *decoder, c *Config, root *node) {
 }
 
 // resolve fills in what depends on the machine or on other keys.
-func (c *Config) resolve(base string) {
+func (c *Config) resolve() {
 	if c.Hostname == "" {
 		c.Hostname = systemName()
 	}
-	c.DataDir = resolve(base, c.DataDir)
 	c.Admin.Socket = resolve(c.DataDir, c.Admin.Socket)
 	if c.Log.Events != "-" {
 		c.Log.Events = resolve(c.DataDir, c.Log.Events)
