@@ -104,7 +104,7 @@ func TestDiskFull(t *testing.T) {
 	// The last room is given back in the background, so a burst may still be put
 	// off at first; within 10 s one is taken whole.
 	var more load.Result
-	if !await(10*time.Second, func() bool { more = fill(200); return more.Accepted == 200 }) {
+	if !await(10*time.Second, func() bool { more = fill(100); return more.Accepted == 100 }) {
 		t.Errorf("after recovery: %+v", more.Counts)
 	}
 	drained(t, r)
