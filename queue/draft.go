@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/valyala/bytebufferpool"
@@ -25,9 +26,14 @@ const (
 	maxRecipients = 1 << 16
 )
 
-// ErrNoRecipients comes from Commit of a draft whose envelope names nobody, or
-// more than 65,536 recipients.
-var ErrNoRecipients = errors.New("a message needs 1 to 65,536 recipients")
+var (
+	// ErrNoRecipients comes from Commit of a draft whose envelope names nobody, or
+	// more than 65,536 recipients.
+	ErrNoRecipients = errors.New("a message needs 1 to 65,536 recipients")
+	// ErrLate comes from CommitBy when the disk had not taken the message by the
+	// deadline.
+	ErrLate = errors.New("not on disk in time")
+)
 
 // The states of a draft's commit.
 const (
@@ -55,8 +61,10 @@ type Draft struct {
 	scratch  []byte
 	w        spool.Write
 	state    atomic.Int32
+	gone     atomic.Bool   // nobody waits: w is to be left out when it can be
 	appended bool          // the spool has seen w
 	done     chan struct{} // one token when w is committed or has failed
+	timer    *time.Timer   // for the deadline of CommitBy
 }
 
 // NewDraft begins a message of which announcedBytes are expected (0: unknown).
@@ -181,30 +189,61 @@ func (d *Draft) flush() error {
 	return nil
 }
 
-// Commit makes the message durable and leasable, and returns when it is. With
-// nil it will be kept until each recipient has ended; with an error nothing may
-// be promised, though after the end of ctx the message may still become durable.
-// d and its envelope are invalid afterwards: copy the ID before.
-func (d *Draft) Commit(ctx context.Context) error {
+// Commit is CommitBy without a deadline.
+func (d *Draft) Commit(ctx context.Context) error { return d.CommitBy(ctx, time.Time{}) }
+
+// CommitBy makes the message durable and leasable, and returns when it is, when ctx
+// ends, or at the deadline (the zero time: none). With nil it will be kept until
+// each recipient has ended; with an error nothing may be promised. A message whose
+// write had not begun when the wait ended is left out; one whose write had begun
+// may still become durable, and is then delivered. d and its envelope are invalid
+// afterwards: copy the ID before.
+func (d *Draft) CommitBy(ctx context.Context, deadline time.Time) error {
 	q := d.q
 	if err := d.prepare(); err != nil {
 		d.Abort()
 		return err
 	}
+	late := d.arm(deadline)
 	d.state.Store(draftWaits)
 	d.appended = true
 	q.sp.Append(&d.w)
+	var cause error
 	select {
 	case <-d.done:
 	case <-ctx.Done():
+		cause = ctx.Err()
+	case <-late:
+		cause = ErrLate
+	}
+	if late != nil {
+		d.timer.Stop()
+	}
+	if cause != nil {
+		d.gone.Store(true)
 		if d.state.CompareAndSwap(draftWaits, draftAbandoned) {
-			return fmt.Errorf("commit: %w", ctx.Err())
+			return fmt.Errorf("commit: %w", cause)
 		}
 		<-d.done
 	}
 	err := d.w.Err
 	d.finish(err)
 	return commitError(err)
+}
+
+// arm starts the timer for a deadline and returns its channel, which is nil for
+// none. A draft keeps its timer, so that a message makes none.
+func (d *Draft) arm(deadline time.Time) <-chan time.Time {
+	if deadline.IsZero() {
+		return nil
+	}
+	left := time.Until(deadline)
+	if d.timer == nil {
+		d.timer = time.NewTimer(left)
+	} else {
+		d.timer.Reset(left)
+	}
+	return d.timer.C
 }
 
 // commitError gives an error of the spool the queue's word.
@@ -258,7 +297,7 @@ func (d *Draft) prepare() error {
 	}
 	d.w = spool.Write{
 		Kind: record.KindMessage, ID: env.ID, Head: d.head, Body: text,
-		BodyCRC: d.sum, BodySummed: !d.large, Committer: d,
+		BodyCRC: d.sum, BodySummed: !d.large, Committer: d, Gone: &d.gone,
 	}
 	return nil
 }
@@ -311,7 +350,7 @@ func (d *Draft) finish(err error) {
 	if err != nil {
 		// After a failed sync the record may exist: then the file must, too. An
 		// orphan that stays is swept at the next start.
-		if d.large && (!d.appended || errors.Is(err, spool.ErrFull) || errors.Is(err, spool.ErrTooLarge)) {
+		if d.large && (!d.appended || errors.Is(err, spool.ErrFull) || errors.Is(err, spool.ErrTooLarge) || errors.Is(err, spool.ErrGone)) {
 			_ = q.fs.Remove(q.largePath(d.env.ID))
 		}
 		q.mu.Lock()
@@ -333,6 +372,7 @@ func (d *Draft) finish(err error) {
 	d.env, d.buf, d.w = nil, nil, spool.Write{}
 	d.size, d.sum, d.reserved, d.held, d.large, d.err = 0, 0, 0, 0, false, nil
 	d.appended = false
+	d.gone.Store(false)
 	d.head, d.doms = head, d.doms[:0]
 	d.state.Store(draftOpen)
 	q.drafts.Put(d)

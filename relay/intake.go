@@ -152,7 +152,7 @@ func (s *session) Commit() mail.Status {
 	id := env.ID
 	// The queue calls Engine.durable between the sync and the first lease, so
 	// the log line of the acceptance stands before those of its deliveries.
-	if err := d.Commit(s.e.work); err != nil {
+	if err := d.CommitBy(s.e.work, s.c.AcceptDeadline()); err != nil {
 		return refusal(err)
 	}
 	s.e.o.Metrics.AcceptSeconds(s.e.o.Clock().Sub(start))

@@ -58,7 +58,12 @@ func (l *lane) wakeLocked() {
 		return
 	}
 	want := min(1+ready/jobsPerConnection, l.e.o.ConnectionsPerHop)
-	if l.failures > 0 {
+	switch {
+	case l.e.transport(l.hop.Kind) == nil:
+		l.reason = statusNoRouteYet
+		l.sleepLocked(longestPause) // to look for those that expire
+		return
+	case l.failures > 0:
 		want = 1 // one probe until the hop has answered
 	}
 	// All at once: what became ready during a pause, or was there at start, is
@@ -76,7 +81,7 @@ func (l *lane) run() {
 	defer l.e.connections.Done()
 	src := &source{l: l}
 	for {
-		err := l.e.transport(l.hop.Kind).Serve(l.e.work, l.hop, src)
+		err := l.e.transport(l.hop.Kind).Serve(l.e.work, l.e.pull.Done(), l.hop, src)
 		src.release()
 		ended, pause := l.leave(err)
 		if pause > 0 && l.e.o.Observe != nil {
@@ -135,9 +140,13 @@ func (l *lane) pauseLocked(err error) time.Duration {
 		pause = min(firstPause<<(l.failures-1), longestPause)
 	}
 	pause = time.Duration(float64(pause) * (0.75 + 0.5*l.e.random()))
+	l.sleepLocked(pause)
+	return pause
+}
+
+func (l *lane) sleepLocked(pause time.Duration) {
 	l.pausedUntil = l.e.o.Clock().Add(pause)
 	l.resume = time.AfterFunc(pause, l.unpause)
-	return pause
 }
 
 func (l *lane) unpause() {
@@ -173,7 +182,7 @@ func (l *lane) expire() {
 		if d == nil {
 			return
 		}
-		old := l.e.age(d.Envelope) > l.e.o.Retry.Lifetime
+		old := l.e.age(d.Envelope) >= l.e.o.Retry.Lifetime
 		if old {
 			d.SetRest(reason)
 		}
@@ -229,7 +238,7 @@ type handOver struct{}
 
 var handedOver = mail.NewStatus(250, 2, 0, 0, "done")
 
-func (handOver) Serve(ctx context.Context, hop mail.Hop, src mail.Source) error {
+func (handOver) Serve(ctx context.Context, _ <-chan struct{}, hop mail.Hop, src mail.Source) error {
 	outcome := handedOver
 	if hop.Kind == mail.HopReject { // a reload sent mail that was accepted before down this road
 		outcome = statusRouteReject

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,13 +26,17 @@ type stubHop struct {
 	serve func(ctx context.Context, src mail.Source) error
 }
 
-func (h *stubHop) Serve(ctx context.Context, _ mail.Hop, src mail.Source) error {
+func (h *stubHop) Serve(ctx context.Context, _ <-chan struct{}, _ mail.Hop, src mail.Source) error {
 	return h.serve(ctx, src)
 }
 
 // stubEngine is an engine that has started, whose only lane leads to hop, with
 // n messages; its clock is ahead by what ahead says.
 func stubEngine(t *testing.T, hop *stubHop, n int, ahead *atomic.Int64) *Engine {
+	return stubEngineOn(t, vfs.NewMem(), hop, n, ahead)
+}
+
+func stubEngineOn(t *testing.T, fs vfs.FS, hop *stubHop, n int, ahead *atomic.Int64) *Engine {
 	t.Helper()
 	log, err := maillog.Open(maillog.Options{Output: io.Discard})
 	if err != nil {
@@ -39,8 +44,8 @@ func stubEngine(t *testing.T, hop *stubHop, n int, ahead *atomic.Int64) *Engine 
 	}
 	to := mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}
 	e, err := Open(t.Context(), Options{
-		Queue:   queue.Options{FS: vfs.NewMem(), Dir: "q", SegmentBytes: 1 << 20},
-		Rules:   &Rules{Access: policy.New(policy.Options{}), Routes: route.New([]route.Rule{{Domain: "*", Hop: to}}, nil)},
+		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
+		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New([]route.Rule{{Domain: "*", Hop: to}}, nil)},
 		SMTP:    hop,
 		Log:     log,
 		Metrics: metrics.New("test", time.Now()),
@@ -50,10 +55,18 @@ func stubEngine(t *testing.T, hop *stubHop, n int, ahead *atomic.Int64) *Engine 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(e.Stop(context.Background()), log.Close()); err != nil {
+		if err := errors.Join(e.Drain(context.Background()), e.Close(), log.Close()); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	})
+	accept(t, e, n)
+	e.Start()
+	return e
+}
+
+// accept puts n messages on the queue.
+func accept(t *testing.T, e *Engine, n int) {
+	t.Helper()
 	for range n {
 		d, err := e.Queue().NewDraft(0)
 		if err != nil {
@@ -67,8 +80,16 @@ func stubEngine(t *testing.T, hop *stubHop, n int, ahead *atomic.Int64) *Engine 
 			t.Fatal(err)
 		}
 	}
-	e.Start()
-	return e
+}
+
+// until fails the test when cond does not come true.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !cond(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
 }
 
 func onlyLane(e *Engine) *lane {
@@ -171,4 +192,50 @@ func TestNothingExpiresAtAHopThatAnswered(t *testing.T) {
 	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 0 {
 		t.Errorf("%d recipients failed", n)
 	}
+}
+
+// Mail whose route a reload turns to where nothing is served waits with that for
+// a reason, moves as soon as the route is turned again, and expires like any
+// other.
+// Covers N1.
+func TestRouteTurnedToNowhere(t *testing.T) {
+	var ahead atomic.Int64
+	var up atomic.Bool
+	hop := &stubHop{serve: func(ctx context.Context, src mail.Source) error {
+		if !up.Load() {
+			return errDown
+		}
+		for d := src.Next(ctx, 0); d != nil; d = src.Next(ctx, 0) {
+			d.SetRest(handedOver)
+			src.Done(d)
+		}
+		return nil
+	}}
+	e := stubEngine(t, hop, 2, &ahead)
+	served := e.rules.Load()
+	nowhere := &Rules{Access: served.Access, Routes: route.New([]route.Rule{{Domain: "*", Hop: mail.Hop{Kind: mail.HopMX}}}, nil)}
+	e.Reload(nowhere)
+	until(t, "the reason is shown", func() bool { return e.Why("mx").String() == statusNoRouteYet.String() })
+	if n := e.Queue().Counts().States[queue.Ready].Recipients; n != 2 {
+		t.Errorf("%d recipients are ready", n)
+	}
+
+	ahead.Store(int64(5*24*time.Hour - time.Minute))
+	e.mu.Lock()
+	l := e.lanes["mx"]
+	e.mu.Unlock()
+	l.unpause()
+	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 0 {
+		t.Errorf("%d recipients failed before their lifetime", n)
+	}
+	ahead.Store(int64(5 * 24 * time.Hour))
+	l.unpause()
+	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 2 {
+		t.Errorf("%d recipients failed at the end of their lifetime", n)
+	}
+
+	accept(t, e, 1)
+	up.Store(true)
+	e.Reload(served)
+	until(t, "the third is delivered", func() bool { return e.Queue().Counts().States[queue.Ready].Recipients == 0 })
 }

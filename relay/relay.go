@@ -13,7 +13,8 @@
 // message ends exactly once; until then the queue has it. Of a recipient's
 // events the log has one that is terminal, written before the queue forgets the
 // recipient: after a crash an event can stand there twice, never not at all.
-// A stopped engine has settled everything its connections had in flight.
+// A stopped engine has settled everything its connections had in flight; what it
+// had to cut off is deferred, and its event says so.
 //
 // # Concurrency
 //
@@ -44,12 +45,13 @@ import (
 // Transport carries deliveries to one kind of next hop.
 type Transport interface {
 	// Serve is the life of one connection to hop: it takes deliveries from src,
-	// sets their outcomes and gives them back, until src has none or ctx ends,
-	// when it finishes or gives back what it has at once. An outcome left zero
-	// says that the recipient was not tried. The error, which may have a method
-	// MailStatus() mail.Status, says that the connection has done no good: it never came up, or broke before
-	// the hop took anything.
-	Serve(ctx context.Context, hop mail.Hop, src mail.Source) error
+	// sets their outcomes and gives them back, until src has none. After quiet is
+	// closed it finishes what it has and takes no more; when ctx ends it gives
+	// back what it has at once. An outcome left zero says that the recipient was
+	// not tried. The error, which may have a method MailStatus() mail.Status, says
+	// that the connection has done no good: it never came up, or broke before the
+	// hop took anything.
+	Serve(ctx context.Context, quiet <-chan struct{}, hop mail.Hop, src mail.Source) error
 }
 
 // Rules is what a reload can change, as one immutable snapshot.
@@ -97,7 +99,7 @@ type Engine struct {
 
 	pull        context.Context // ends when nothing new is handed out
 	stopPull    context.CancelFunc
-	work        context.Context // ends when connections must let go
+	work        context.Context // ends when connections and commits must let go
 	stopWork    context.CancelFunc
 	flushNow    chan struct{}  // asks the log flusher not to wait
 	flushBytes  int64          // of mail, after which it is asked
@@ -164,9 +166,15 @@ func (e *Engine) Reload(r *Rules) {
 	e.queue.Rebind()
 }
 
-// Stop hands out nothing new, waits for what is in flight, at most until ctx
-// ends, and closes the queue. Sessions must have ended before.
-func (e *Engine) Stop(ctx context.Context) error {
+// ErrCutOff comes from Drain when deliveries were still in flight at its end.
+// Their recipients are deferred; a next hop may have taken some of them.
+var ErrCutOff = errors.New("deliveries in flight were cut off")
+
+// Drain hands out nothing new and waits until what is in flight has settled. When
+// ctx ends it cuts off what is left, and from then on no session waits for a
+// commit any longer, be it after the return of Drain.
+func (e *Engine) Drain(ctx context.Context) error {
+	context.AfterFunc(ctx, e.stopWork)
 	e.stopPull()
 	e.mu.Lock()
 	for _, l := range e.lanes {
@@ -178,18 +186,21 @@ func (e *Engine) Stop(ctx context.Context) error {
 		e.connections.Wait()
 		close(settled)
 	}()
-	var late error
 	select {
 	case <-settled:
+		return nil
 	case <-ctx.Done():
-		late = fmt.Errorf("deliveries in flight were cut off: %w", ctx.Err())
-		e.stopWork()
-		<-settled
 	}
+	<-settled
+	return ErrCutOff
+}
+
+// Close closes the queue. It must follow Drain and the end of every session.
+func (e *Engine) Close() error {
+	e.stopWork()
 	close(e.flushed)
 	e.flusher.Wait()
-	e.stopWork()
-	return errors.Join(late, e.queue.Close(context.WithoutCancel(ctx)))
+	return e.queue.Close(context.Background())
 }
 
 // Queue gives the operator's interface its queue.
@@ -224,13 +235,12 @@ func (e *Engine) ready(q *queue.Lane) {
 		e.lanes[q.Key()] = l
 	}
 	e.mu.Unlock()
-	if e.transport(l.hop.Kind) != nil {
-		l.wake()
-	}
+	l.wake()
 }
 
-// transport returns what carries a kind of hop; nil when nothing here does:
-// recipients of such a lane wait, as those of "mx" do until it is served.
+// transport returns what carries a kind of hop; nil when nothing here does.
+// Sessions refuse such recipients; those whose route a reload has turned there
+// wait, with that for a reason, until it is turned again or they expire.
 func (e *Engine) transport(kind mail.HopKind) Transport {
 	switch kind {
 	case mail.HopSMTP, mail.HopLMTP:

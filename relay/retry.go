@@ -7,8 +7,9 @@ import (
 
 // Retry is the schedule of a recipient that was deferred: the first retry comes
 // after Min, each later one after Factor times the last wait, at most Max until
-// the message is Slow old and at most SlowMax from then on. A recipient whose
-// next attempt would come after Lifetime has failed.
+// the message is Slow old and at most SlowMax from then on. The last attempt comes
+// when the message is Lifetime old; a recipient that is deferred then, or later,
+// has failed.
 type Retry struct {
 	Min      time.Duration // 0: 5 minutes
 	Factor   float64       // 0: 1.7

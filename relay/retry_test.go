@@ -3,6 +3,9 @@ package relay
 import (
 	"testing"
 	"time"
+
+	"postrider/internal/mail"
+	"postrider/queue"
 )
 
 func TestRetryFollowsTheContract(t *testing.T) {
@@ -35,5 +38,32 @@ func TestRetryFollowsTheContract(t *testing.T) {
 	}
 	if got := r.longest(); got != 5*time.Hour {
 		t.Errorf("longest wait %v, want 5h", got)
+	}
+}
+
+// The last attempt falls on the end of the lifetime: a retry is never put behind
+// it, and who is deferred then has failed.
+func TestLifetimeEndsWithAnAttempt(t *testing.T) {
+	e := &Engine{o: Options{Retry: Retry{}.withDefaults()}}
+	life := e.o.Retry.Lifetime
+	now := time.Now()
+	later := mail.NewStatus(450, 4, 2, 1, "later")
+	for _, tt := range []struct {
+		age  time.Duration
+		wait time.Duration // at most; 0: failed
+	}{
+		{life - 24*time.Hour, 5 * time.Hour},
+		{life - time.Minute, time.Minute},
+		{life - time.Second, time.Second},
+		{life, 0},
+		{life + time.Second, 0},
+	} {
+		r := e.judge(mail.HopSMTP, &mail.Delivery{}, later, 40, tt.age, now)
+		switch {
+		case tt.wait > 0 && (r.State != queue.Deferred || r.Due.After(now.Add(tt.wait)) || !r.Due.After(now)):
+			t.Errorf("at age %v: %v, due in %v", tt.age, r.State, r.Due.Sub(now))
+		case tt.wait == 0 && (r.State != queue.Failed || r.Status.String() != "554 5.4.7 expired, last: 450 4.2.1 later"):
+			t.Errorf("at age %v: %v, %v", tt.age, r.State, r.Status)
+		}
 	}
 }

@@ -55,7 +55,8 @@ func (e *Engine) judge(hop mail.HopKind, d *mail.Delivery, outcome mail.Status, 
 		r.Status = expired(outcome)
 	default:
 		r.State = queue.Deferred
-		r.Due = now.Add(e.o.Retry.next(attempts, age, e.random()))
+		wait := e.o.Retry.next(attempts, age, e.random())
+		r.Due = now.Add(min(wait, e.o.Retry.Lifetime-age)) // the last attempt ends the lifetime
 	}
 	return r
 }

@@ -74,17 +74,27 @@ func run(ctx context.Context, cfg *config.Config, salvage bool) error {
 				continue
 			}
 			notify(diag, daemon.SdNotifyStopping)
-			return drain(ctx, a, cfg.Limits.Drain, s, signals)
+			return drain(ctx, a, a.Patience(), s, signals)
 		}
 	}
 }
 
-var errSecondSignal = errors.New("a second signal ended the drain")
+var (
+	errSecondSignal = errors.New("a second signal ended the drain")
+	errNoRest       = errors.New("the disk did not come to rest in the time for the drain")
+)
 
+// leastPatience is how long a disk may at least take to close what is open.
+const leastPatience = 5 * time.Second
+
+// drain ends when all is still, when patience is at its end (a disk that hangs
+// must not hold the exit), or at the next signal.
 func drain(ctx context.Context, a *app.App, patience time.Duration, s os.Signal, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ended := make(chan error, 1)
+	last := time.NewTimer(max(patience, leastPatience))
+	defer last.Stop()
 	go func() { ended <- a.Stop(ctx, s.String()) }()
 	for {
 		select {
@@ -95,6 +105,8 @@ func drain(ctx context.Context, a *app.App, patience time.Duration, s os.Signal,
 			return nil
 		case err := <-a.Fatal():
 			return failed(err)
+		case <-last.C:
+			return failed(errNoRest)
 		case s := <-signals:
 			if s != syscall.SIGHUP {
 				return failed(errSecondSignal)

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -140,19 +141,31 @@ func (a *App) Addresses() []string {
 func (a *App) Engine() *relay.Engine { return a.engine }
 
 // Stop drains: no new connections, transactions in DATA finish, deliveries in
-// flight settle. It returns when all is still or, with an error, when ctx ended
-// first.
+// flight settle. What has not come to its end some time before the deadline of
+// ctx is cut off, so that all can be recorded and closed by then: sessions, whose
+// clients got no reply, and deliveries, whose recipients are deferred. That is no
+// error, since nothing is lost by it; the operator is told. An error says that
+// something could not be written.
 func (a *App) Stop(ctx context.Context, reason string) error {
-	var errs []error
+	patient, cancel := context.WithCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		patient, cancel = context.WithDeadline(ctx, deadline.Add(-closingTime(time.Until(deadline))))
+	}
+	defer cancel()
 	a.draining.Store(true)
-	for _, s := range a.servers {
-		go s.shutdown(ctx)
-	}
-	for _, s := range a.servers {
-		errs = append(errs, s.wait())
-	}
+	var wg sync.WaitGroup
 	if a.engine != nil {
-		errs = append(errs, a.engine.Stop(ctx))
+		wg.Go(func() {
+			a.late(a.engine.Drain(patient))
+		})
+	}
+	for _, s := range a.servers {
+		wg.Go(func() { a.late(s.shutdown(patient)) })
+	}
+	wg.Wait()
+	var errs []error
+	if a.engine != nil {
+		errs = append(errs, a.engine.Close())
 	}
 	if a.admin != nil {
 		errs = append(errs, a.admin.Close(ctx))
@@ -162,6 +175,22 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 		errs = append(errs, a.log.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Patience is the time that the configuration in force gives a drain.
+func (a *App) Patience() time.Duration { return a.reloaded.Load().cfg.Limits.Drain }
+
+// late tells the operator what a drain did not wait for.
+func (a *App) late(err error) {
+	if err != nil {
+		a.diag.Warn("the drain took too long", zap.Error(err))
+	}
+}
+
+// closingTime is how much of the time for a drain is kept for what must follow
+// it: settling what was cut off, and closing the queue.
+func closingTime(patience time.Duration) time.Duration {
+	return min(max(patience, 0)/3, 5*time.Second)
 }
 
 // queueDir is where the queue lives below data_dir.

@@ -2,10 +2,14 @@ package app_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"postrider/bench/sink"
 	"postrider/internal/app"
@@ -214,6 +218,72 @@ func TestDrain(t *testing.T) {
 	}
 	if got := h.Counts().Messages; got != l.Ended {
 		t.Errorf("the next hop took %d, the ledger says %d ended", got, l.Ended)
+	}
+}
+
+// A next hop that never answers the final dot does not hold a stop beyond its
+// deadline: what it may have is deferred, the log says why, and the next start
+// has it.
+// Covers C2.
+func TestDrainEndsInTime(t *testing.T) {
+	h := newHop(t, sink.Options{}, sink.Rule{At: sink.AtEnd, Delay: time.Hour})
+	dir := t.TempDir()
+	file := configure(t, dir, relayListener+route("*", "smtp:"+h.addr))
+	a := startIn(t, dir, file, nil)
+	a.dial("127.0.0.1").hello().send("Subject: stuck\r\n\r\nbody", "u@x.example")
+	await(t, "the delivery to begin", func() bool {
+		return a.Engine().Queue().Counts().States[queue.InFlight].Recipients == 1
+	})
+	c := a.dial("127.0.0.1").hello()
+	c.want("MAIL FROM:<a@b.example>", "250 ")
+	c.want("RCPT TO:<u@x.example>", "250 ")
+	c.want("DATA", "354") // and never ends it
+	took := a.stopWithin(1500 * time.Millisecond)
+	if took > 1500*time.Millisecond {
+		t.Errorf("the stop took %v", took)
+	}
+	if got := a.events(`"ev":"deferred"`, `"enh":"4.3.2"`); len(got) != 1 {
+		t.Errorf("events of the cut:\n%s", strings.Join(a.events(`"ev":"deferred"`), ""))
+	}
+	if got := len(a.events(`"ev":"stop"`)); got != 1 {
+		t.Errorf("%d stop events", got)
+	}
+	b := startIn(t, dir, file, nil)
+	if n := b.Engine().Queue().Counts().States[queue.Deferred].Recipients; n != 1 {
+		t.Errorf("%d recipients are deferred after the restart", n)
+	}
+}
+
+// A stop while the disk hangs ends the sessions that wait for a commit before it
+// closes what they use.
+func TestStopWhileADiskHangs(t *testing.T) {
+	dir := t.TempDir()
+	disk := hungDisk{hangs: make(chan struct{}, 1), open: make(chan struct{})}
+	a := startIn(t, dir, configure(t, dir, relayListener+route("*", "hold")), func(o *queue.Options) {
+		o.FS = errorfs.Wrap(vfs.Default, &disk)
+	})
+	disk.shut.Store(true)
+	const sessions = 20
+	var replies [sessions]chan string
+	for i := range replies {
+		replies[i] = make(chan string, 1)
+		c := a.dial("127.0.0.1").hello()
+		c.want("MAIL FROM:<a@b.example>", "250 ")
+		c.want("RCPT TO:<u@x.example>", "250 ")
+		c.want("DATA", "354")
+		go func() {
+			_, _ = fmt.Fprintf(c.conn, "Subject: x\r\n\r\n.\r\n")
+			b, _ := io.ReadAll(c.conn)
+			replies[i] <- string(b)
+		}()
+	}
+	<-disk.hangs
+	time.AfterFunc(time.Second, func() { close(disk.open) })
+	a.stopWithin(1500 * time.Millisecond)
+	for i := range replies {
+		if got := <-replies[i]; strings.HasPrefix(got, "250") {
+			t.Errorf("session %d was told %q", i, got)
+		}
 	}
 }
 

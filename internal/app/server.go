@@ -27,7 +27,6 @@ type server struct {
 	options  atomic.Pointer[smtpd.Options] // swapped by a reload; sessions take it as they begin
 	metrics  smtpd.Metrics
 	served   sync.WaitGroup
-	ended    chan error // of shutdown
 }
 
 // openServers binds every listener of the configuration before any serves, so
@@ -38,7 +37,7 @@ func (a *App) openServers(sockets inherited) error {
 		if err != nil {
 			return err
 		}
-		s := &server{conf: c, listener: l, ended: make(chan error, 1)}
+		s := &server{conf: c, listener: l}
 		s.options.Store(a.sessionOptions(s, a.cfg))
 		s.smtpd = smtpd.NewServer(c.Address, a.census, s.options.Load)
 		a.servers = append(a.servers, s)
@@ -100,17 +99,17 @@ func (s *server) serve(a *App) {
 	})
 }
 
-func (s *server) shutdown(ctx context.Context) {
+// shutdown ends the server and returns when no session and no accepting is left.
+// The error tells that the end of ctx cut sessions off.
+func (s *server) shutdown(ctx context.Context) error {
 	err := s.smtpd.Shutdown(ctx)
 	_ = s.listener.Close() // closed by Shutdown when it was served; else it is of no use any more
-	s.ended <- err
-}
-
-// wait returns what shutdown came to, once Serve has returned too.
-func (s *server) wait() error {
-	err := <-s.ended
+	s.smtpd.Wait()
 	s.served.Wait()
-	return err
+	if err != nil {
+		return fmt.Errorf("sessions of %s were cut off: %w", s.conf.Address, err)
+	}
+	return nil
 }
 
 // rejected writes the event of a reply that refused something.

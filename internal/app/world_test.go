@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"go.uber.org/goleak"
 
 	"postrider/bench/sink"
@@ -72,13 +74,42 @@ func (a *appliance) stop() {
 	if a.App == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	a.stopWithin(20 * time.Second)
+}
+
+// stopWithin drains for so long at most, and returns how long it took.
+func (a *appliance) stopWithin(patience time.Duration) time.Duration {
+	a.t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := a.App.Stop(ctx, "test"); err != nil {
 		a.t.Errorf("stop: %v", err)
 	}
 	a.App = nil
+	return time.Since(began)
 }
+
+// hungDisk lets the syncs of segments wait while shut is set, until open is
+// closed; hangs has a token when one has begun to wait.
+type hungDisk struct {
+	shut  atomic.Bool
+	hangs chan struct{}
+	open  chan struct{}
+}
+
+func (h *hungDisk) MaybeError(op errorfs.Op) error {
+	if h.shut.Load() && op.Kind == errorfs.OpFileSyncData && strings.Contains(op.Path, ".seg") {
+		select {
+		case h.hangs <- struct{}{}:
+		default:
+		}
+		<-h.open
+	}
+	return nil
+}
+
+func (h *hungDisk) String() string { return "hung disk" }
 
 // events returns the lines of the event log that hold every one of parts.
 func (a *appliance) events(parts ...string) []string {

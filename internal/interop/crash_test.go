@@ -218,6 +218,39 @@ func TestTerminate(t *testing.T) {
 	t.Logf("%d stops, %d messages acknowledged", n, len(a.ids))
 }
 
+// SIGTERM while next hops owe the replies to final dots: the process is gone by
+// its deadline with code 0, and nothing is lost.
+// Covers C2.
+func TestTerminateWithAHopThatHangs(t *testing.T) {
+	w := newWorld(t, sink.Rule{At: sink.AtEnd, Delay: time.Hour})
+	r := newRelay(t, t.TempDir(), "smtp:"+w.addr, "[limits]\ndrain = \"2s\"\n")
+	r.start()
+	g, err := load.New(load.Options{Address: r.addr, Conns: 4, Messages: 40, Run: run, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent := g.Run(t.Context()); sent.Accepted != 40 {
+		t.Fatalf("accepted %d of 40", sent.Accepted)
+	}
+	if !await(10*time.Second, func() bool { return w.Counts().Connections > 0 }) {
+		t.Fatal("no delivery began")
+	}
+	began := time.Now()
+	if code := r.signal(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the exit took %v", took)
+	}
+	r.start()
+	out, _ := r.command("status", "--json")
+	var s struct{ Ledger struct{ Queued, Imbalance int64 } }
+	if err := json.Unmarshal([]byte(out), &s); err != nil || s.Ledger.Queued != 40 || s.Ledger.Imbalance != 0 {
+		t.Errorf("after the restart: %v, %s", err, out)
+	}
+	r.signal(syscall.SIGTERM)
+}
+
 // A kill around every sync: the process dies exactly at its n-th fdatasync.
 // Covers G1.
 func TestKillAtSync(t *testing.T) {

@@ -29,8 +29,8 @@
 // # Concurrency
 //
 // A Transport is safe for concurrent use; each Serve owns its connection and
-// runs on the goroutine of its caller. A context that ends lets what is under way
-// finish within Options.Drain.
+// runs on the goroutine of its caller. A context that ends breaks off what is under
+// way, at once.
 package outbound
 
 import (
@@ -54,7 +54,6 @@ type Options struct {
 	Life     time.Duration // after which a connection takes no more deliveries; 0: 5 min
 	InFlight int           // transactions in the air at once with CHUNKING, 1 to 16; 0: 16
 	Delivery time.Duration // the longest that one delivery may take in all; 0: 2 h
-	Drain    time.Duration // for what is under way when the context ends; 0: 30 s
 
 	// LocalAddress is the address that connections come from; the zero value
 	// lets the system choose.
@@ -103,24 +102,27 @@ func New(o Options) *Transport {
 	if o.Delivery <= 0 {
 		o.Delivery = 2 * time.Hour
 	}
-	if o.Drain <= 0 {
-		o.Drain = 30 * time.Second
-	}
 	return &Transport{o: o}
 }
 
 // Serve connects to hop and sends what src gives, until src has nothing for the
-// idle time, the connection has lived its life, or ctx ends; then it returns nil.
+// idle time or the connection has lived its life; then it returns nil. Once quiet
+// is closed (nil: never) it pulls nothing more and finishes what is under way; a
+// connection that is still being set up is given up. When ctx ends it breaks off
+// what is under way: a recipient whose text may have been taken whole is told
+// from the others by Delivery.DotSent, as after any break.
 //
 // An *Error says that the connection has done no good: it could not be set up,
 // and nothing was pulled from src, or it broke before any delivery was accepted.
 // A connection that breaks later, as servers do to limit its use, is no error:
 // the outcomes of the deliveries tell.
-func (t *Transport) Serve(ctx context.Context, hop mail.Hop, src mail.Source) error {
+func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, hop mail.Hop, src mail.Source) error {
 	began := time.Now()
-	conn, err := t.dial(ctx, hop)
+	setUp, done := untilQuiet(ctx, quiet)
+	defer done()
+	conn, err := t.dial(setUp, hop)
 	switch {
-	case ctx.Err() != nil:
+	case setUp.Err() != nil:
 		if err == nil {
 			_ = conn.Close() // it has not been used
 		}
@@ -139,22 +141,41 @@ func (t *Transport) Serve(ctx context.Context, hop mail.Hop, src mail.Source) er
 	}()
 	s.reset(t, conn, hop, src)
 	s.remote.Addr = remoteAddr(conn)
-	// A context that ends must also end a wait for a peer that says nothing.
-	limited := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(limited)
-		s.c.Limit(time.Now().Add(t.o.Drain))
-	})
-	defer func() {
-		if !stop() {
-			<-limited
-		}
-	}()
-	if err := s.open(); err != nil {
+	defer s.cutAt(ctx)()
+	hello := s.cutAt(setUp)
+	err = s.open()
+	hello()
+	switch {
+	case setUp.Err() != nil:
+		return nil // nothing was pulled, and the limit may stand
+	case err != nil:
 		return err
 	}
+	done()
 	s.connect = time.Since(began)
-	return s.run(ctx)
+	return s.run(ctx, quiet)
+}
+
+// untilQuiet returns a context that ends with ctx or when quiet is closed,
+// whichever comes first. The function it returns releases what it holds.
+func untilQuiet(ctx context.Context, quiet <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if quiet == nil {
+		return ctx, cancel
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-quiet:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-watched
+	}
 }
 
 func (t *Transport) dial(ctx context.Context, hop mail.Hop) (net.Conn, error) {

@@ -82,9 +82,24 @@ func (s *session) open() error {
 	return nil
 }
 
+// cutAt makes the end of ctx end every wait for the peer from then on. The
+// function it returns ends the watch and returns once s is no more touched.
+func (s *session) cutAt(ctx context.Context) (stop func()) {
+	limited := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		defer close(limited)
+		s.c.Limit(time.Now())
+	})
+	return func() {
+		if !unwatch() {
+			<-limited
+		}
+	}
+}
+
 // run pulls and sends until there is nothing left to do or the connection fails.
-func (s *session) run(ctx context.Context) error {
-	err := s.loop(ctx)
+func (s *session) run(ctx context.Context, quiet <-chan struct{}) error {
+	err := s.loop(ctx, quiet)
 	if err == nil {
 		s.c.Quit(&s.answer)
 		return nil
@@ -93,22 +108,26 @@ func (s *session) run(ctx context.Context) error {
 		err = s.salvage(err)
 	}
 	status := s.said
-	if status.IsZero() {
+	switch {
+	case !status.IsZero():
+	case ctx.Err() != nil:
+		status = statusCut
+	default:
 		status = statusOf(err)
 	}
-	s.breakDown(err, status)
+	s.breakDown(err, status, ctx.Err() != nil)
 	// A text that must not be ended is no fault of the connection, and a server
 	// that closes one which has worked is within its rights.
-	if errors.Is(err, errBody) || s.successes > 0 {
+	if errors.Is(err, errBody) || s.successes > 0 || ctx.Err() != nil {
 		return nil
 	}
 	return &Error{Phase: PhaseSession, Status: owned(status), Err: err}
 }
 
-func (s *session) loop(ctx context.Context) error {
+func (s *session) loop(ctx context.Context, quiet <-chan struct{}) error {
 	for {
 		var tx *transaction
-		if s.n < s.depth() {
+		if s.n < s.depth() && !closed(quiet) {
 			wait := time.Duration(0)
 			if s.n == 0 {
 				wait = s.t.o.Idle
@@ -127,6 +146,16 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.settleFirst(); err != nil {
 			return err
 		}
+	}
+}
+
+// closed reports whether c is closed; a nil one never is.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -63,6 +63,7 @@ var (
 	statusNoAnswer  = mail.NewStatus(451, 4, 4, 1, "no answer from the next hop")
 	statusLost      = mail.NewStatus(451, 4, 4, 2, "connection to the next hop lost")
 	statusTimeout   = mail.NewStatus(451, 4, 4, 2, "the next hop did not answer in time")
+	statusCut       = mail.NewStatus(451, 4, 3, 2, "this system was shut down before the next hop had answered")
 	statusProtocol  = mail.NewStatus(451, 4, 5, 0, "the next hop does not keep the protocol")
 	statusCorrupt   = mail.NewStatus(451, 4, 3, 0, "stored message is damaged")
 	statusUnread    = mail.NewStatus(451, 4, 3, 0, "stored message could not be read")
@@ -100,15 +101,16 @@ func owned(s mail.Status) mail.Status {
 
 // breakDown ends every transaction under way after a failure. The first in line
 // bears it. Those behind it, which were only sent ahead, bear it if the server
-// can have taken them; else they are left untried.
-func (s *session) breakDown(err error, status mail.Status) {
+// can have taken them; else they are left untried. So is the first when it was
+// cut off by us.
+func (s *session) breakDown(err error, status mail.Status, cut bool) {
 	for i := 0; s.n > 0; i++ {
 		tx := s.first()
 		d := tx.d
 		tx.softenRefused()
 		d.DotSent = tx.end > 0 && !tx.lone && s.c.Sent() >= tx.end
 		switch {
-		case i == 0 && s.blameless(tx, err):
+		case i == 0 && !d.DotSent && (cut || s.blameless(tx, err)):
 		case i == 0:
 			tx.rest(status)
 		case d.DotSent && !errors.Is(err, errClosing): // after a 421 a server takes nothing
@@ -119,11 +121,11 @@ func (s *session) breakDown(err error, status mail.Status) {
 }
 
 // blameless says that a connection which had worked ended between messages, so
-// tx, whose commands met its end, has not been tried. Servers limit by time and
+// tx, whose commands met its end before its text, has not been tried. Servers limit by time and
 // by count how long a connection may be used; that costs no message an attempt.
 // It can't go round in circles: every such connection has delivered something.
 func (s *session) blameless(tx *transaction, err error) bool {
-	return s.successes > 0 && tx.replies == 0 && !tx.d.DotSent && s.c.Buffered() == 0 &&
+	return s.successes > 0 && tx.replies == 0 && s.c.Buffered() == 0 &&
 		!errors.Is(err, os.ErrDeadlineExceeded)
 }
 

@@ -115,7 +115,7 @@ func TestTimeouts(t *testing.T) {
 				}
 				d := delivery(&body, "s@x", "a@y")
 				began := time.Now()
-				err := tr.Serve(t.Context(), pipeHop, newSource(t, d))
+				err := tr.Serve(t.Context(), nil, pipeHop, newSource(t, d))
 				if took := time.Since(began); took < c.after-2*time.Second || took > c.after+2*time.Second {
 					t.Errorf("left after %v, not %v", took, c.after)
 				}
@@ -154,12 +154,12 @@ func TestBadReplies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tr := outbound.New(outbound.Options{Timeouts: quick})
 			d := delivery(&hello, "s@x", "a@y")
-			err := tr.Serve(t.Context(), scripted(t, "S- "+bad), newSource(t, d))
+			err := tr.Serve(t.Context(), nil, scripted(t, "S- "+bad), newSource(t, d))
 			checkError(t, err, "greeting")
 			if e, ok := err.(*outbound.Error); ok && (e.Status.String() != protocol || !errors.Is(err, smtp.ErrReply)) {
 				t.Errorf("%v", err)
 			}
-			err = tr.Serve(t.Context(), scripted(t, "ehlo PIPELINING\nC: MAIL FROM:<s@x>\nC: RCPT TO:<a@y>\nC: DATA\nS- "+bad), newSource(t, d))
+			err = tr.Serve(t.Context(), nil, scripted(t, "ehlo PIPELINING\nC: MAIL FROM:<s@x>\nC: RCPT TO:<a@y>\nC: DATA\nS- "+bad), newSource(t, d))
 			checkError(t, err, "session")
 			if got := outcomes(d); got != protocol+"\n" {
 				t.Errorf("outcome %q", got)
@@ -169,7 +169,7 @@ func TestBadReplies(t *testing.T) {
 	t.Run("code without text", func(t *testing.T) {
 		d := delivery(&hello, "s@x", "a@y")
 		hop := scripted(t, "S: 220\nC: EHLO localhost\nS: 250\nC: MAIL FROM:<s@x>\nS: 250\nC: RCPT TO:<a@y>\nS: 550\nC: QUIT")
-		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), hop, newSource(t, d)), "")
+		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, hop, newSource(t, d)), "")
 		if got := outcomes(d); got != "550 5.0.0\n" {
 			t.Errorf("outcome %q", got)
 		}
@@ -177,7 +177,7 @@ func TestBadReplies(t *testing.T) {
 	t.Run("controls in the text", func(t *testing.T) {
 		d := delivery(&hello, "s@x", "a@y")
 		hop := scripted(t, "ehlo\nC: MAIL FROM:<s@x>\nS- 550-5.7.1 a\x1b[2Jb\\0c\\r\\n550 5.7.1 \x7fBcc: x\\r\\n\nC: QUIT")
-		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), hop, newSource(t, d)), "")
+		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, hop, newSource(t, d)), "")
 		if got := outcomes(d); got != "550 5.7.1 a [2Jb c  Bcc: x\n" {
 			t.Errorf("outcome %q", got)
 		}
@@ -200,7 +200,7 @@ func TestBareLines(t *testing.T) {
 					src := newSource(t, first, second)
 					tr := outbound.New(outbound.Options{Timeouts: quick})
 					for src.next < len(src.list) { // a stored one costs the connection
-						if err := tr.Serve(t.Context(), w.hop, src); err != nil {
+						if err := tr.Serve(t.Context(), nil, w.hop, src); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -229,7 +229,7 @@ func TestCorrupt(t *testing.T) {
 			src := newSource(t, good, bad, small, empty)
 			tr := outbound.New(outbound.Options{Timeouts: quick})
 			for src.next < len(src.list) {
-				if err := tr.Serve(t.Context(), w.hop, src); err != nil {
+				if err := tr.Serve(t.Context(), nil, w.hop, src); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -295,7 +295,7 @@ func TestNotOffered(t *testing.T) {
 			} else {
 				script += "C: QUIT"
 			}
-			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), scripted(t, script), newSource(t, c.d))
+			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, scripted(t, script), newSource(t, c.d))
 			checkError(t, err, "")
 			if got := outcomes(c.d); got != c.want {
 				t.Errorf("outcome %q, not %q", got, c.want)
@@ -359,7 +359,7 @@ func TestManyRecipients(t *testing.T) {
 	}
 	d := delivery(&hello, "s@x", to...)
 	tr := outbound.New(outbound.Options{Timeouts: quick})
-	if err := tr.Serve(t.Context(), mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}, newSource(t, d)); err != nil {
+	if err := tr.Serve(t.Context(), nil, mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}, newSource(t, d)); err != nil {
 		t.Fatal(err)
 	}
 	for i, o := range d.Outcomes {
@@ -369,38 +369,48 @@ func TestManyRecipients(t *testing.T) {
 	}
 }
 
-// A context that ends while nothing is under way ends Serve at once; a server
-// that does not answer then has as long as Drain.
+// Once quiet nothing is pulled and what is under way may finish; a context that
+// ends cuts it off. A recipient whose text was not sent whole has not been tried,
+// and of one that was the outcome says so.
+// Covers C2.
 func TestContextEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		tr, wait := piped(outbound.Options{Drain: 7 * time.Second}, func(conn net.Conn) {
-			defer func() { _ = conn.Close() }()
-			in := bufio.NewReader(conn)
-			_, _ = conn.Write([]byte("220 x\r\n"))
-			_, _ = in.ReadString('\n')
-			_, _ = conn.Write([]byte("250-x\r\n250 PIPELINING\r\n"))
-			_, _ = in.ReadString('\n')
-			cancel()
-			_, _ = io.Copy(io.Discard, in)
+	for _, c := range []struct {
+		name    string
+		replies []string // to what comes after EHLO, line by line; then silence
+		want    string
+		answers bool // the server answers the dot after quiet and before the cut
+	}{
+		{"before any reply", nil, "-\n-\n", false},
+		{"after the dot", []string{"250 ok\r\n", "250 ok\r\n", "354 go\r\n"},
+			"451 4.3.2 this system was shut down before the next hop had answered (sent)\n-\n", false},
+		{"answered", []string{"250 ok\r\n", "250 ok\r\n", "354 go\r\n"}, "250 2.0.0 taken (sent)\n-\n", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { cutAfter(t, c.replies, c.want, c.answers) })
 		})
-		d, never := delivery(&hello, "s@x", "a@y"), delivery(&hello, "s@x", "a@y")
-		src := newSource(t, d, never)
-		began := time.Now()
-		checkError(t, tr.Serve(ctx, pipeHop, src), "session")
-		if took := time.Since(began); took != 7*time.Second {
-			t.Errorf("took %v", took)
-		}
-		if got := outcomes(d, never); got != "451 4.4.2 the next hop did not answer in time\n-\n" || src.next != 1 {
-			t.Errorf("outcomes %q, %d pulled", got, src.next)
-		}
-		wait()
+	}
+	t.Run("during the greeting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			quiet := make(chan struct{})
+			tr, wait := piped(outbound.Options{}, func(conn net.Conn) {
+				time.AfterFunc(time.Second, func() { close(quiet) })
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+			})
+			src := newSource(t, delivery(&hello, "s@x", "a@y"))
+			began := time.Now()
+			checkError(t, tr.Serve(t.Context(), quiet, pipeHop, src), "")
+			if took := time.Since(began); took != time.Second || src.next != 0 {
+				t.Errorf("took %v, %d pulled", took, src.next)
+			}
+			wait()
+		})
 	})
 	t.Run("not begun", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		src := newSource(t, delivery(&hello, "s@x", "a@y"))
-		checkError(t, outbound.New(outbound.Options{}).Serve(ctx, scripted(t), src), "")
+		checkError(t, outbound.New(outbound.Options{}).Serve(ctx, nil, scripted(t), src), "")
 		if src.next != 0 {
 			t.Error("something was pulled")
 		}
@@ -414,10 +424,46 @@ func TestContextEnds(t *testing.T) {
 		hop.Address = l.Addr().String()
 		_ = l.Close()
 		src := newSource(t, delivery(&hello, "s@x", "a@y"))
-		err = outbound.New(outbound.Options{}).Serve(t.Context(), hop, src)
+		err = outbound.New(outbound.Options{}).Serve(t.Context(), nil, hop, src)
 		checkError(t, err, "connect")
 		if e, ok := err.(*outbound.Error); !ok || e.Status.Enhanced != (mail.Enhanced{Class: 4, Subject: 4, Detail: 1}) || src.next != 0 {
 			t.Errorf("%v, %d pulled", err, src.next)
 		}
 	})
+}
+
+// cutAfter serves one delivery to a server that greets, gives replies, and then
+// says no more; five seconds later quiet is closed, and two after that the
+// context ends.
+func cutAfter(t *testing.T, replies []string, want string, answers bool) {
+	ctx, cancel := context.WithCancel(t.Context())
+	quiet := make(chan struct{})
+	tr, wait := piped(outbound.Options{}, func(conn net.Conn) {
+		defer func() { _ = conn.Close() }()
+		in := bufio.NewReader(conn)
+		_, _ = conn.Write([]byte("220 x\r\n"))
+		_, _ = in.ReadString('\n')
+		_, _ = conn.Write([]byte("250-x\r\n250 PIPELINING\r\n"))
+		for _, r := range replies {
+			_, _ = in.ReadString('\n')
+			_, _ = conn.Write([]byte(r))
+		}
+		time.AfterFunc(5*time.Second, func() { close(quiet) })
+		if answers {
+			time.AfterFunc(6*time.Second, func() { _, _ = conn.Write([]byte("250 2.0.0 taken\r\n")) })
+		}
+		time.AfterFunc(7*time.Second, cancel)
+		_, _ = io.Copy(io.Discard, in)
+	})
+	d, never := delivery(&hello, "s@x", "a@y"), delivery(&hello, "s@x", "a@y")
+	src := newSource(t, d, never)
+	began, lasts := time.Now(), 7*time.Second
+	checkError(t, tr.Serve(ctx, quiet, pipeHop, src), "")
+	if took := time.Since(began); took != lasts {
+		t.Errorf("took %v", took)
+	}
+	if got := outcomes(d, never); got != want || src.next > 2 {
+		t.Errorf("outcomes %q, %d pulled", got, src.next)
+	}
+	wait()
 }

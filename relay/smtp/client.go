@@ -108,9 +108,18 @@ func (c *Client) Reset(conn net.Conn, o ClientOptions) {
 }
 
 // Limit sets a moment that no deadline of the conversation may pass from now
-// on. It may be called while c is in use.
+// on; a later call can only bring it forward. It may be called while c is in use.
 func (c *Client) Limit(t time.Time) {
-	c.limit.Store(t.UnixNano())
+	nano := t.UnixNano()
+	for {
+		was := c.limit.Load()
+		if was != 0 && was <= nano {
+			return
+		}
+		if c.limit.CompareAndSwap(was, nano) {
+			break
+		}
+	}
 	// An error means that the connection is closed already: nothing to limit.
 	_ = c.conn.SetDeadline(t)
 }

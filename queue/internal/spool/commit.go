@@ -214,6 +214,9 @@ func (c *writer) fill(b *batch) {
 // admit decides whether there is room for w in the spool at all.
 func (c *writer) admit(w *Write, size int64, free int) error {
 	o := &c.s.o
+	if w.Gone != nil && w.Gone.Load() {
+		return ErrGone
+	}
 	if size > maxRecord(o.SegmentBytes) {
 		return ErrTooLarge
 	}

@@ -61,6 +61,8 @@ var (
 	ErrFull     = errors.New("spool is full")
 	ErrClosed   = errors.New("spool is closed")
 	ErrTooLarge = errors.New("record is larger than a segment")
+	// ErrGone ends a write whose owner gave it up before its turn.
+	ErrGone     = errors.New("given up before its turn")
 	ErrReleased = errors.New("generation is no longer in the spool")
 )
 
@@ -153,6 +155,9 @@ type Write struct {
 	// Lazy lets the record wait for the next group, at most Options.LazyDelay.
 	Lazy      bool
 	Committer Committer
+	// Gone, when not nil, is looked at as the write's turn comes: if it is set the
+	// record is left out, and the write ends with ErrGone. It may be set at any time.
+	Gone *atomic.Bool
 
 	// Set when Committed is called; the places are of use only without Err.
 	LSN, End LSN
