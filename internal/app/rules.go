@@ -2,6 +2,7 @@ package app
 
 import (
 	"io"
+	"path/filepath"
 
 	"postrider/internal/certs"
 	"postrider/internal/config"
@@ -29,14 +30,15 @@ func rulesOf(cfg *config.Config) *relay.Rules {
 }
 
 func logOptions(cfg *config.Config, events io.Writer) maillog.Options {
+	rotate, total := boundLog(cfg.Log.Rotate, cfg.Log.MaxTotal, diskBytes(filepath.Dir(cfg.Log.Events)))
 	return maillog.Options{
 		Path:        cfg.Log.Events,
 		Output:      events,
 		Node:        cfg.Hostname,
 		DropOnStall: cfg.Log.OnStall == "drop_count",
-		RotateBytes: cfg.Log.Rotate,
+		RotateBytes: rotate,
 		Keep:        cfg.Log.Keep,
-		TotalBytes:  cfg.Log.MaxTotal,
+		TotalBytes:  total,
 		Sessions:    cfg.Log.Sessions,
 	}
 }
