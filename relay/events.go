@@ -56,22 +56,32 @@ func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result)
 	switch r.State {
 	case queue.Delivered:
 		e.ledger.end(1)
+	case queue.Held:
+		a.Status, a.Rule = mail.Status{}, "hold"
+	case queue.Dropped:
+		e.ledger.end(1)
+		a.Status, a.Rule = mail.Status{}, "discard"
+	}
+	e.logState(r.State, a)
+	e.count(l, d, r)
+}
+
+// logState writes the event of a recipient that has come into state.
+func (e *Engine) logState(state queue.State, a *maillog.Attempt) {
+	switch state {
+	case queue.Delivered:
 		e.o.Log.Delivered(a)
 	case queue.Deferred:
 		e.o.Log.Deferred(a)
 	case queue.Failed:
 		e.o.Log.Failed(a)
 	case queue.Held:
-		a.Status, a.Rule = mail.Status{}, "hold"
 		e.o.Log.Held(a)
 	case queue.Dropped:
-		e.ledger.end(1)
-		a.Status, a.Rule = mail.Status{}, "discard"
 		e.o.Log.Dropped(a)
 	case queue.Quarantined:
 		e.o.Log.Quarantined(a)
 	}
-	e.count(l, d, r)
 }
 
 // class names what kind of trouble a reply tells of, in the event log's words,
@@ -117,20 +127,7 @@ func (e *Engine) replayed(ev queue.Event) {
 		Next:      ev.Due,
 		Rule:      "replayed",
 	}
-	switch ev.State {
-	case queue.Delivered:
-		e.o.Log.Delivered(a)
-	case queue.Deferred:
-		e.o.Log.Deferred(a)
-	case queue.Failed:
-		e.o.Log.Failed(a)
-	case queue.Held:
-		e.o.Log.Held(a)
-	case queue.Dropped:
-		e.o.Log.Dropped(a)
-	case queue.Quarantined:
-		e.o.Log.Quarantined(a)
-	}
+	e.logState(ev.State, a)
 }
 
 // flushLog makes the event log durable about once a second and tells the queue

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"cmp"
 	"crypto/tls"
 	"net/netip"
 	"sync/atomic"
@@ -108,43 +109,31 @@ const (
 
 // withDefaults returns l with every zero replaced.
 func (l Limits) withDefaults() Limits {
-	set := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set64 := func(p *int64, v int64) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	span := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set64(&l.MessageBytes, defaultMessageBytes)
-	set(&l.HeaderBytes, defaultHeaderBytes)
-	set(&l.Received, defaultReceived)
-	set(&l.Recipients, defaultRecipients)
-	set(&l.RecipientsOver, defaultRecipients)
-	set(&l.CommandBytes, defaultCommandBytes)
-	set(&l.ParamsBytes, defaultParamsBytes)
+	orElse(&l.MessageBytes, defaultMessageBytes)
+	orElse(&l.HeaderBytes, defaultHeaderBytes)
+	orElse(&l.Received, defaultReceived)
+	orElse(&l.Recipients, defaultRecipients)
+	orElse(&l.RecipientsOver, defaultRecipients)
+	orElse(&l.CommandBytes, defaultCommandBytes)
+	orElse(&l.ParamsBytes, defaultParamsBytes)
 	l.ParamsBytes = min(l.ParamsBytes, maxParamsBytes)
 	l.CommandBytes = min(l.CommandBytes, maxParamsBytes)
-	set(&l.Junk, defaultJunk)
-	set(&l.Errors, defaultErrors)
-	set(&l.ConnectionsPerClient, defaultPerClient)
-	span(&l.Handshake, defaultHandshake)
-	span(&l.Command, defaultCommand)
-	span(&l.Write, defaultWrite)
-	span(&l.Data, defaultData)
-	span(&l.DataGrace, defaultDataGrace)
-	set64(&l.DataRate, defaultDataRate)
-	span(&l.Accept, defaultAccept)
-	span(&l.Linger, defaultLinger)
+	orElse(&l.Junk, defaultJunk)
+	orElse(&l.Errors, defaultErrors)
+	orElse(&l.ConnectionsPerClient, defaultPerClient)
+	orElse(&l.Handshake, defaultHandshake)
+	orElse(&l.Command, defaultCommand)
+	orElse(&l.Write, defaultWrite)
+	orElse(&l.Data, defaultData)
+	orElse(&l.DataGrace, defaultDataGrace)
+	orElse(&l.DataRate, defaultDataRate)
+	orElse(&l.Accept, defaultAccept)
+	orElse(&l.Linger, defaultLinger)
 	return l
 }
+
+// orElse replaces a zero.
+func orElse[T comparable](p *T, v T) { *p = cmp.Or(*p, v) }
 
 // Metrics count what sessions do. Every field may be read at any time.
 type Metrics struct {
