@@ -325,3 +325,132 @@ func TestRowsLogFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A damaged block of rows costs the messages in it, with an alarm; the others are
+// loaded and delivered, and fresh mail moves.
+//
+// Covers G5.
+func TestDamagedRowsSpareTheOthers(t *testing.T) {
+	fs := vfs.NewMem()
+	small := func(o *Options) { o.HotMessages, o.SegmentBytes = 1, 1<<20 }
+	q := open(t, fs, small)
+	const n = 2000
+	for range n {
+		put(t, q, "x", "u@a.example")
+	}
+	settleAll(t, q, Deferred, time.Now().Add(time.Hour))
+	until(t, "moved", func() bool { return q.Counts().HotMessages <= 1 })
+	if err := q.st.db.Flush(); err != nil { // so that the rows are in tables
+		t.Fatal(err)
+	}
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hits := 0
+	for part := int64(100); part < 960; part += 40 {
+		c := clone(t, fs)
+		flipAt(t, c, "q/rows", ".sst", part)
+		alarms := atomic.Int64{}
+		q, err := Open(Options{
+			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d []byte) string { return string(d) },
+			Metrics: &Metrics{Alarm: func(string, error) { alarms.Add(1) }},
+		})
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) && !pebble.IsCorruptionError(err) {
+				t.Fatal(err)
+			}
+			continue // the damage is where it says what there is: refused
+		}
+		<-q.Loaded()
+		got := q.Counts().States[Deferred].Recipients
+		if got < n*8/10 || got < n && alarms.Load() == 0 {
+			t.Errorf("part %d: %d of %d loaded, %d alarms", part, got, n, alarms.Load())
+		}
+		if got < n {
+			hits++
+		}
+		put(t, q, "fresh", "u@b.example")
+		j := q.Lane("b.example").Next(t.Context(), time.Second, 0, nil)
+		j.Settle(all(j, Delivered, time.Time{}))
+		// Ending all of them meets the damage again, in whatever rows it is.
+		if _, err := q.Drop(t.Context(), Filter{}, ""); err != nil {
+			t.Error(err)
+		}
+		if err := q.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if hits == 0 {
+		t.Error("no recipient's row was hit")
+	}
+}
+
+// flipAt inverts a byte in the middle of the largest file with the suffix: at
+// part thousandths of it.
+func flipAt(t *testing.T, fs vfs.FS, dir, suffix string, part int64) {
+	t.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, size := "", int64(0)
+	for _, name := range names {
+		info, err := fs.Stat(fs.PathJoin(dir, name))
+		if err == nil && strings.HasSuffix(name, suffix) && info.Size() > size {
+			best, size = name, info.Size()
+		}
+	}
+	f, err := fs.OpenReadWrite(fs.PathJoin(dir, best), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, size*part/1000); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0x55
+	_, err = f.WriteAt(b, size*part/1000)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A log that is damaged in its middle is refused; a salvage opens it, brings what
+// can be read, and holds the messages whose records were hit.
+//
+// Covers G5.
+func TestSalvage(t *testing.T) {
+	fs := vfs.NewMem()
+	q := open(t, fs)
+	ids := map[mail.ID]bool{}
+	for n := range 30 {
+		text := strings.Repeat("x", 500)
+		if n == 10 {
+			text = "HEREHERE" + text
+		}
+		ids[put(t, q, text, "someone@a.example")] = true
+	}
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, fs, "q", ".seg", "someone@a.example")
+	if err := openOnce(t, fs); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("opened a damaged log: %v", err)
+	}
+	q = open(t, fs, func(o *Options) { o.Salvage = true })
+	n := 0
+	err := q.List(t.Context(), Filter{}, func(it *Item) bool {
+		n++
+		return ids[it.Envelope.ID]
+	})
+	if err != nil || n < 29 {
+		t.Errorf("%d of 30 are left: %v", n, err)
+	}
+	put(t, q, "fresh", "u@b.example")
+	if err := q.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := openOnce(t, fs); err != nil {
+		t.Errorf("after the salvage: %v", err)
+	}
+}

@@ -254,9 +254,8 @@ func TestMemoryOfWaitingMail(t *testing.T) {
 
 // In steady state accept, lease and settle allocate next to nothing.
 func TestPassageAllocates(t *testing.T) {
-	limit := 1.0
 	if raceEnabled || invariants.Enabled {
-		limit = 50 // pools drop at random under the detector, and the checks allocate
+		return // pools drop at random, and the checks allocate: there is no steady state
 	}
 	q := open(t, vfs.NewMem(), func(o *Options) { o.SegmentBytes = 16 << 20 })
 	text := []byte(strings.Repeat("x", 4096))
@@ -283,7 +282,7 @@ func TestPassageAllocates(t *testing.T) {
 	for range 500 {
 		once()
 	}
-	if n := testing.AllocsPerRun(2000, once); n > limit {
+	if n := testing.AllocsPerRun(2000, once); n > 1 {
 		t.Errorf("%.1f allocations a message", n)
 	}
 	if err := q.Close(ctx); err != nil {

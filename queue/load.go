@@ -16,14 +16,17 @@ import (
 const loadChunk = 256
 
 // loader rebuilds the schedule of moved messages from their rows while fresh
-// mail already moves. Its iterator is older than the worker, so that it does not
+// mail already moves. Its snapshot is older than the worker, so that it does not
 // see what is moved meanwhile.
 type loader struct {
 	q       *Queue
-	it      *pebble.Iterator
+	snap    *pebble.Snapshot
+	now     time.Time
 	orphans []string // paths of large files that belong to no message
 	chunk   []loaded
 	ring    []uint32 // slots of the message that is being loaded
+	row     rows.Recipient
+	stopped bool
 }
 
 type loaded struct {
@@ -37,16 +40,11 @@ type loaded struct {
 }
 
 func (q *Queue) newLoader() (*loader, error) {
-	it, err := q.st.db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{rows.PrefixRecipient}, UpperBound: []byte{rows.PrefixRecipient + 1},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read rows: %w", err)
-	}
-	l := &loader{q: q, it: it}
+	l := &loader{q: q, now: q.o.Clock()}
 	if err := l.listFiles(); err != nil {
-		return nil, errors.Join(fmt.Errorf("list large messages: %w", err), it.Close())
+		return nil, fmt.Errorf("list large messages: %w", err)
 	}
+	l.snap = q.st.db.NewSnapshot()
 	return l, nil
 }
 
@@ -81,37 +79,103 @@ func (l *loader) listFiles() error {
 func (l *loader) run() {
 	q := l.q
 	defer q.running.Done()
-	now := q.o.Clock()
-	var row rows.Recipient
-	stopped := false
-	for ok := l.it.First(); ok && !stopped; ok = l.it.Next() {
-		r, err := l.read(&row)
-		if err != nil {
-			q.alarm("damage", err)
-			continue
-		}
-		// All of a message is entered under one lock: a part of it could be
-		// leased, and end, before the rest is there.
-		if n := len(l.chunk); n >= loadChunk && l.chunk[n-1].id != r.id {
-			stopped = !l.enter(now)
-		}
-		l.chunk = append(l.chunk, r)
-	}
-	l.enter(now)
-	if err := errors.Join(l.it.Error(), l.it.Close()); err != nil {
+	if err := l.all(); err != nil {
 		q.alarm("damage", fmt.Errorf("load schedule: %w", err))
-		stopped = true // what is missing is no orphan
+		// What lies behind the damage is found message by message.
+		if err := l.byMessage(l.unfinished()); err != nil {
+			q.alarm("damage", fmt.Errorf("load schedule: %w", err))
+		}
 	}
-	if !stopped {
+	l.enter()
+	if err := l.snap.Close(); err != nil {
+		q.alarm("damage", fmt.Errorf("load schedule: %w", err))
+	}
+	if !l.stopped {
 		l.sweep()
 		q.holdGaps()
 		close(q.loaded)
 	}
 }
 
-func (l *loader) read(row *rows.Recipient) (loaded, error) {
-	id, rcpt, ok := rows.SplitRecipient(l.it.Key())
-	v, err := l.it.ValueAndErr()
+// all loads the rows of all recipients in one go.
+func (l *loader) all() error {
+	it, err := l.snap.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{rows.PrefixRecipient}, UpperBound: []byte{rows.PrefixRecipient + 1},
+	})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok && !l.stopped; ok = it.Next() {
+		l.add(it)
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// unfinished takes the last message out of the chunk, which may lack rows, and
+// returns its id.
+func (l *loader) unfinished() mail.ID {
+	n := len(l.chunk)
+	if n == 0 {
+		return mail.ID{}
+	}
+	id := l.chunk[n-1].id
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	for ; n > 0 && l.chunk[n-1].id == id; n-- {
+		l.q.domains[l.chunk[n-1].domain].uses--
+	}
+	l.chunk = l.chunk[:n]
+	return id
+}
+
+// byMessage loads the recipients of each message from id on, leaving out those
+// whose rows cannot be read: they stay for a salvage.
+func (l *loader) byMessage(id mail.ID) error {
+	it, err := l.snap.NewIter(&pebble.IterOptions{
+		LowerBound: rows.Message(nil, id), UpperBound: []byte{rows.PrefixMessage + 1},
+	})
+	if err != nil {
+		return err
+	}
+	var key []byte
+	for ok := it.First(); ok && !l.stopped; ok = it.Next() {
+		if id, ok = rows.SplitID(it.Key()); !ok {
+			continue
+		}
+		key = rows.Recipients(key[:0], id)
+		rit, err := l.snap.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: rows.After(nil, key)})
+		if err == nil {
+			for ok := rit.First(); ok; ok = rit.Next() {
+				l.add(rit)
+			}
+			err = errors.Join(rit.Error(), rit.Close())
+		}
+		if err != nil {
+			l.q.alarm("damage", fmt.Errorf("load recipients of %v: %w", id, err))
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// add adds the row that it stands on to the chunk. All of a message is entered
+// under one lock: a part of it could be leased, and end, before the rest is
+// there.
+func (l *loader) add(it *pebble.Iterator) {
+	r, err := l.read(it)
+	if err != nil {
+		l.q.alarm("damage", err)
+		return
+	}
+	if n := len(l.chunk); n >= loadChunk && l.chunk[n-1].id != r.id {
+		l.enter()
+	}
+	l.chunk = append(l.chunk, r)
+}
+
+func (l *loader) read(it *pebble.Iterator) (loaded, error) {
+	row := &l.row
+	id, rcpt, ok := rows.SplitRecipient(it.Key())
+	v, err := it.ValueAndErr()
 	if err == nil && (!ok || rcpt >= maxRecipients) {
 		err = rows.ErrMalformed
 	}
@@ -131,8 +195,8 @@ func (l *loader) read(row *rows.Recipient) (loaded, error) {
 	}, nil
 }
 
-// enter puts the chunk into the table; false when the queue stops.
-func (l *loader) enter(now time.Time) bool {
+// enter puts the chunk into the table, and looks whether the queue stops.
+func (l *loader) enter() {
 	q := l.q
 	var told notices
 	q.mu.Lock()
@@ -155,16 +219,15 @@ func (l *loader) enter(now time.Time) bool {
 		l.ring = append(l.ring, i)
 		q.ringLocked(l.ring)
 		q.joinLocked(r.domain)
-		q.scheduleLocked(i, r.state, q.dueAtStart(r.due, now), &told)
+		q.scheduleLocked(i, r.state, q.dueAtStart(r.due, l.now), &told)
 	}
 	l.chunk = l.chunk[:0]
 	q.mu.Unlock()
 	q.tell(&told)
 	select {
 	case <-q.stop:
-		return false
+		l.stopped = true
 	default:
-		return true
 	}
 }
 

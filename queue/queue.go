@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
+	"postrider/queue/internal/cold"
 	"postrider/queue/internal/spool"
 	"postrider/queue/internal/table"
 )
@@ -132,6 +133,11 @@ func (q *Queue) prepare() error {
 	if err := q.fs.MkdirAll(q.largeDir, 0o700); err != nil {
 		return fmt.Errorf("make queue folder: %w", err)
 	}
+	for _, dir := range []string{o.Dir, q.fs.PathDir(o.Dir)} { // the names of the folders
+		if err := cold.SyncDir(q.fs, dir); err != nil {
+			return err
+		}
+	}
 	q.setReserve()
 	q.diskFree.Store(math.MaxUint64)
 	q.inodesFree.Store(math.MaxUint64)
@@ -174,7 +180,11 @@ func (q *Queue) open() error {
 	// A generation is recycled only when the rows are synced past it. Of an empty
 	// log this cannot be asked: it begins anew with each start.
 	if q.genLow < q.sp.Current() && rc.applied.Gen < q.genLow {
-		return fmt.Errorf("%w: rows end at generation %d of the spool, which begins at %d", ErrDamaged, rc.applied.Gen, q.genLow)
+		err := fmt.Errorf("%w: rows end at generation %d of the spool, which begins at %d", ErrDamaged, rc.applied.Gen, q.genLow)
+		if !q.o.Salvage {
+			return err
+		}
+		q.alarm("damage", err)
 	}
 	if err := q.loadCold(); err != nil {
 		return err

@@ -180,7 +180,14 @@ func (rc *recovery) finish(w *worker) error {
 	for _, id := range ids {
 		w.key = rows.Message(w.key[:0], id)
 		moved := it.SeekGE(w.key) && bytes.Equal(it.Key(), w.key)
-		if err = it.Error(); err == nil {
+		if err = it.Error(); err != nil {
+			err = fmt.Errorf("%w: row of message %v: %w", ErrDamaged, id, err)
+			if rc.q.o.Salvage {
+				rc.q.alarm("damage", err)
+				moved, err = false, nil // from the log, if that has it
+			}
+		}
+		if err == nil {
 			err = rc.place(w, b, id, moved)
 		}
 		if err != nil {

@@ -160,7 +160,10 @@ func (s *store) options() *pebble.Options {
 			s.q.alarm("disk", fmt.Errorf("disk is nearly full: %s", i.String()))
 		},
 		BackgroundError: func(err error) {
-			if s.failing.note(s.q.o.Clock()) {
+			// Damage does not pass, and does not keep others from being written.
+			if pebble.IsCorruptionError(err) {
+				s.q.alarm("damage", err)
+			} else if s.failing.note(s.q.o.Clock()) {
 				s.q.alarm("background", err)
 			}
 		},

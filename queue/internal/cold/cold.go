@@ -92,6 +92,9 @@ func Open(fs vfs.FS, dir string, segmentBytes int64) (*Store, error) {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make cold folder: %w", err)
 	}
+	if err := SyncDir(fs, fs.PathDir(dir)); err != nil {
+		return nil, err
+	}
 	return &Store{fs: fs, dir: dir, bytes: segmentBytes, segs: make(map[uint32]*Segment), next: 1}, nil
 }
 
