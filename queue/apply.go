@@ -59,7 +59,7 @@ func (q *Queue) kickWorker() {
 func (q *Queue) runWorker(w *worker) {
 	defer q.running.Done()
 	if err := q.guard(func() error { return w.run() }); err != nil {
-		q.fail(err)
+		q.failRows(err)
 	}
 }
 

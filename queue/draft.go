@@ -167,7 +167,7 @@ func (d *Draft) fill(p []byte) error {
 func (d *Draft) toFile() error {
 	f, err := d.q.fs.Create(d.q.largePath(d.env.ID), "postrider-large")
 	if err != nil {
-		return fmt.Errorf("create file of a large message: %w", err)
+		return fmt.Errorf("create file of a large message: %w", shortage(err))
 	}
 	d.file, d.large = f, true
 	return d.flush()
@@ -184,7 +184,7 @@ func (d *Draft) flush() error {
 	d.q.spent.Add(int64(n))
 	d.buf.B = d.buf.B[:0]
 	if err != nil {
-		return fmt.Errorf("write file of a large message: %w", err)
+		return fmt.Errorf("write file of a large message: %w", shortage(err))
 	}
 	return nil
 }
@@ -300,6 +300,14 @@ func (d *Draft) prepare() error {
 		BodyCRC: d.sum, BodySummed: !d.large, Committer: d, Gone: &d.gone,
 	}
 	return nil
+}
+
+// shortage lets an error that tells of a full disk be an ErrFull, too.
+func shortage(err error) error {
+	if noRoom(err) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
 }
 
 // sealFile makes the large file durable, and its name.

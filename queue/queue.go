@@ -207,7 +207,7 @@ func (q *Queue) open() error {
 
 func (q *Queue) openSpool(rc *recovery) (*spool.Spool, error) {
 	so := spool.Options{
-		FS: q.fs, Dir: q.o.Dir, SegmentBytes: q.o.SegmentBytes, Segments: q.o.Segments, Node: q.o.Node,
+		FS: &patientFS{FS: q.fs, more: q.st.full.dropBallast}, Dir: q.o.Dir, SegmentBytes: q.o.SegmentBytes, Segments: q.o.Segments, Node: q.o.Node,
 		Clock: q.o.Clock, Fatal: q.fail, Salvage: q.o.Salvage,
 	}
 	if m := q.o.Metrics; m != nil && m.Group != nil {
@@ -265,13 +265,39 @@ func (q *Queue) Close(ctx context.Context) error {
 	}
 	q.running.Wait()
 	err := q.sp.Close() // all that was appended is synced, all Committed have run
-	err = errors.Join(err, q.guard(func() error {
-		return errors.Join(q.worker.apply(), q.st.cold.Close(), q.st.db.Close())
-	}), q.lock.Close(), ctx.Err())
-	if err != nil {
+	if noRoom(err) && !q.failed.Load() {
+		q.alarm("disk", fmt.Errorf("close spool: %w", err)) // it will take longer to open
+		err = nil
+	}
+	if err = errors.Join(err, q.closeRows(), q.lock.Close(), ctx.Err()); err != nil {
 		return fmt.Errorf("close queue: %w", err)
 	}
 	return nil
+}
+
+// closeRows closes Pebble and the cold segments. On a disk without room they are
+// left as they are, and perhaps stuck in a write: the spool brings back what they
+// lack.
+func (q *Queue) closeRows() error {
+	full := &q.st.full
+	if full.gaveUp() {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- q.guard(func() error {
+			return errors.Join(q.worker.apply(), q.st.cold.Close(), q.st.db.Close())
+		})
+	}()
+	select {
+	case err := <-done:
+		if err != nil && full.gaveUp() {
+			return nil
+		}
+		return err
+	case <-full.cut:
+		return nil
+	}
 }
 
 // waitBriefly waits for the goroutines, but not for one that is stuck.

@@ -36,7 +36,8 @@ type store struct {
 	cold *cold.Store
 
 	stalled atomic.Int64 // since when Pebble takes no writes, Unix nanoseconds; 0: it does
-	failing failure      // its background work fails
+	failing failure      // its background work fails, or finds no room
+	full    fullDisk
 }
 
 // failure remembers when Pebble's background work has failed last. On a full
@@ -65,8 +66,10 @@ func (f *failure) Load() bool {
 
 // openStore opens Pebble and the cold segments below the queue's folder.
 func (q *Queue) openStore() (*store, error) {
-	s := &store{q: q, fs: q.fs, dir: q.fs.PathJoin(q.o.Dir, "rows")}
+	s := &store{q: q, dir: q.fs.PathJoin(q.o.Dir, "rows")}
 	s.failing.now = q.o.Clock
+	s.full = fullDisk{q: q, failing: &s.failing, cut: make(chan struct{})}
+	s.fs = &patientFS{FS: q.fs, more: s.full.wait, over: func() { s.failing.last.Store(0) }}
 	if err := q.fs.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of rows: %w", err)
 	}
@@ -78,7 +81,7 @@ func (q *Queue) openStore() (*store, error) {
 		return nil, openError(err)
 	}
 	if err = s.version(); err == nil {
-		s.cold, err = cold.Open(q.fs, q.fs.PathJoin(q.o.Dir, "cold"), q.o.ColdBytes)
+		s.cold, err = cold.Open(s.fs, q.fs.PathJoin(q.o.Dir, "cold"), q.o.ColdBytes)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
@@ -140,7 +143,7 @@ func (s *store) version() error {
 
 func (s *store) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          vfs.OnDiskFull(s.fs, s.diskFull),
+		FS:                          s.fs,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cacheBytes,
 		MemTableSize:                memtableBytes,
@@ -176,13 +179,6 @@ func (s *store) options() *pebble.Options {
 	return o
 }
 
-// diskFull gives Pebble the ballast's room; the file is made again when there is
-// room (see space.go).
-func (s *store) diskFull() {
-	s.q.alarm("disk", errors.New("disk is full"))
-	_ = s.fs.Remove(s.fs.PathJoin(s.q.o.Dir, ballastName)) // may be gone already
-}
-
 // pebbleLog is what Pebble logs to. It speaks only of what is wrong.
 type pebbleLog Queue
 
@@ -198,8 +194,18 @@ func (l *pebbleLog) Errorf(format string, args ...any) {
 // program is told to exit; the goroutine that came here never returns to the
 // running store (see guard).
 func (l *pebbleLog) Fatalf(format string, args ...any) {
-	(*Queue)(l).fail(fmt.Errorf("rows: "+format, args...))
+	(*Queue)(l).failRows(fmt.Errorf("rows: "+format, args...))
 	runtime.Goexit()
+}
+
+// failRows ends the queue after an error of the rows, unless it is what a queue
+// that closes has given up for want of room.
+func (q *Queue) failRows(err error) {
+	if q.st != nil && q.st.full.gaveUp() {
+		q.alarm("disk", err)
+		return
+	}
+	q.fail(err)
 }
 
 // guard runs f, which writes to Pebble, on a goroutine of its own and returns

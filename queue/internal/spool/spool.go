@@ -298,12 +298,11 @@ func (s *Spool) Close() error {
 		s.in.close()
 		<-s.w.done
 		s.pool.close()
-		if s.w.err == nil {
+		if s.closeErr = s.w.err; s.closeErr == nil {
 			if err := s.w.saveEpoch(true); err != nil {
-				s.w.fail(err)
+				s.closeErr = fmt.Errorf("write epoch file: %w", err)
 			}
 		}
-		s.closeErr = s.w.err
 		s.closeFiles()
 		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
 	})
