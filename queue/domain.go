@@ -147,6 +147,7 @@ func (q *Queue) moveDomainLocked(d *domain, to *Lane, told *notices) {
 	}
 	d.lane = to
 	if n > 0 {
+		to.oldest = min(to.oldest, from.oldest)
 		to.ringLocked(d)
 		to.ready += n
 		for range n {

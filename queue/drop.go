@@ -17,7 +17,7 @@ type ActionResult struct {
 	Matched int
 	Done    int
 	Skipped int // ended or changed by themselves
-	Pending int // in flight when ctx ended; what was asked happens if they do not end by themselves
+	Pending int // in flight when ctx ended, and let be
 	Items   []ActionItem
 }
 
@@ -93,7 +93,8 @@ func (c *dropCall) wait(ctx context.Context, writing int, fly bool) {
 // Drop ends the recipients that f chooses, for an operator; reason is recorded.
 // It returns when that is synced. A recipient in flight is dropped when its
 // attempt ends, unless the outcome is its end: then the outcome wins, and it is
-// counted as skipped. The end of ctx ends the waiting for those, not the action.
+// counted as skipped. The end of ctx ends the waiting for those, which are then let
+// be, so that whatever is dropped stands in the result.
 func (q *Queue) Drop(ctx context.Context, f Filter, reason string) (ActionResult, error) {
 	select {
 	case <-q.loaded: // before, not every recipient has its slot
@@ -109,10 +110,39 @@ func (q *Queue) Drop(ctx context.Context, f Filter, reason string) (ActionResult
 		return c.failed() == nil
 	})
 	c.wait(ctx, 0, true)
+	q.letBe(c)
+	c.wait(context.WithoutCancel(ctx), 0, true) // what is being written is dropped
 	if err == nil {
 		err = c.failed()
 	}
 	return c.result(), err
+}
+
+// letBe takes back what c asked of recipients that are still in flight.
+func (q *Queue) letBe(c *dropCall) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, refs := range q.drops {
+		kept := slices.DeleteFunc(refs, func(d dropRef) bool {
+			if d.call == c {
+				c.flown()
+			}
+			return d.call == c
+		})
+		if len(kept) > 0 {
+			q.drops[i] = kept
+			continue
+		}
+		delete(q.drops, i)
+		q.tb.At(i).Set(table.DropPending, false)
+	}
+}
+
+// flown counts a recipient out that is let be.
+func (c *dropCall) flown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flying--
 }
 
 func (c *dropCall) failed() error {

@@ -45,18 +45,47 @@ type Result struct {
 	Attempt bool        // counts as an attempt
 }
 
+// maxSkips bounds how many moved messages one lease looks past for a hot one.
+const maxSkips = 256
+
 // leaseLocked leases the next job of l into j; false when nothing is ready.
 func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
-	d := l.ring
-	if d == nil {
+	i := q.nextLocked(l, q.behind.Load())
+	if i == 0 {
 		return false
 	}
-	i := d.ready.Front()
-	s := q.tb.At(i)
-	if !s.Has(table.Hot) && q.behind.Load() {
-		return false // its settlement would have to wait for Pebble
+	q.leaseSlotsLocked(l, j, i, maxRcpts)
+	return true
+}
+
+// nextLocked returns the slot that is next in l, and gives the turn to the next
+// domain; 0 when there is none. While the worker is behind, no moved message may
+// be leased (hotOnly), since its settlement would have to wait for Pebble; fresh
+// mail is not to wait behind those.
+func (q *Queue) nextLocked(l *Lane, hotOnly bool) uint32 {
+	d := l.ring
+	if d == nil {
+		return 0
 	}
-	l.ring = d.next
+	for first, skips := d, 0; skips < maxSkips; {
+		for i := d.ready.Front(); i != 0 && skips < maxSkips; i = q.tb.Next(i) {
+			if !hotOnly || q.tb.At(i).Has(table.Hot) {
+				l.ring = d.next
+				return i
+			}
+			skips++
+		}
+		if d = d.next; d == first {
+			break
+		}
+	}
+	return 0
+}
+
+// leaseSlotsLocked leases into j the message of slot i with what else of it is
+// ready in l.
+func (q *Queue) leaseSlotsLocked(l *Lane, j *Job, i uint32, maxRcpts int) {
+	s := q.tb.At(i)
 	j.id = q.tb.ID(i)
 	j.Recipients, j.Attempts, j.slots = j.Recipients[:0], j.Attempts[:0], j.slots[:0]
 	if maxRcpts <= 0 {
@@ -68,7 +97,7 @@ func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
 		for k := i; ; {
 			q.leaseSlotLocked(l, j, k, maxRcpts)
 			if k = q.tb.At(k).Link; k == i {
-				return true
+				return
 			}
 		}
 	}
@@ -82,7 +111,6 @@ func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
 	}
 	q.holdLocked(e)
 	j.pinLocked()
-	return true
 }
 
 // pinLocked pins the generation of a text that is not in memory. Under the lock

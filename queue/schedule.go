@@ -59,6 +59,7 @@ func (q *Queue) readyLocked(i uint32, s *table.Slot, front bool, told *notices) 
 		l.ringLocked(d)
 	}
 	l.ready++
+	l.oldest = min(l.oldest, s.IDMilli())
 	if told != nil && !l.wakeLocked() {
 		told.add(l)
 	}

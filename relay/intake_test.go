@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"postrider/internal/mail"
 	"postrider/relay/smtpd"
 )
 
@@ -50,12 +52,21 @@ func (h *hungDisk) String() string { return "hung disk" }
 
 // A session on a disk that hangs is told 4xx at the moment after which its client
 // may have given up, and goes on.
-// Covers R25.
+// Covers R25, G2.
 func TestSessionOnADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ahead atomic.Int64
 		disk := &hungDisk{open: make(chan struct{})}
-		e := stubEngineOn(t, errorfs.Wrap(vfs.NewMem(), disk), &stubHop{}, 0, &ahead)
+		// The sync that hung may succeed in the end: then the message goes out
+		// though its client was told 451 (G2).
+		hop := &stubHop{serve: func(ctx context.Context, src mail.Source) error {
+			for d := src.Next(ctx, 0); d != nil; d = src.Next(ctx, 0) {
+				d.SetRest(handedOver)
+				src.Done(d)
+			}
+			return nil
+		}}
+		e := stubEngineOn(t, errorfs.Wrap(vfs.NewMem(), disk), hop, 0, &ahead)
 		o := &smtpd.Options{Hostname: "mx.example", Handler: e.Handler(false)}
 		s := smtpd.NewServer("pipe", nil, func() *smtpd.Options { return o })
 		l := &oneConn{conn: make(chan net.Conn, 1), closed: make(chan struct{})}

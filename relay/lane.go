@@ -167,8 +167,7 @@ func (l *lane) unpause() {
 }
 
 // expire ends recipients that have waited out their lifetime while their next
-// hop could not be reached. A lane hands out its oldest first, so it stops at
-// the first that may wait on; that one goes back untried.
+// hop could not be reached, wherever in the lane's line they stand.
 func (l *lane) expire() {
 	l.mu.Lock()
 	reason := l.reason
@@ -177,19 +176,14 @@ func (l *lane) expire() {
 		return
 	}
 	src := &source{l: l}
-	for {
-		d := src.Next(l.e.pull, 0)
+	for l.e.pull.Err() == nil {
+		// By whole milliseconds that have passed, so that each is judged as old.
+		d := src.older(l.e.o.Clock().Add(-l.e.o.Retry.Lifetime))
 		if d == nil {
 			return
 		}
-		old := l.e.age(d.Envelope) >= l.e.o.Retry.Lifetime
-		if old {
-			d.SetRest(reason)
-		}
+		d.SetRest(reason)
 		src.Done(d)
-		if !old {
-			return
-		}
 	}
 }
 

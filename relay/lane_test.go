@@ -228,7 +228,7 @@ func TestRouteTurnedToNowhere(t *testing.T) {
 	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 0 {
 		t.Errorf("%d recipients failed before their lifetime", n)
 	}
-	ahead.Store(int64(5 * 24 * time.Hour))
+	ahead.Store(int64(5*24*time.Hour + 10*time.Millisecond)) // ids tell milliseconds
 	l.unpause()
 	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 2 {
 		t.Errorf("%d recipients failed at the end of their lifetime", n)

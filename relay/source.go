@@ -38,7 +38,18 @@ func (s *source) Next(ctx context.Context, wait time.Duration) *mail.Delivery {
 		return nil
 	}
 	f := s.take()
-	job := s.l.q.Next(s.l.e.pull, wait, s.l.e.o.RecipientsPerTransaction, f.job)
+	return s.fly(f, s.l.q.Next(s.l.e.pull, wait, s.l.e.o.RecipientsPerTransaction, f.job))
+}
+
+// older returns a delivery of a message that arrived before the moment given, nil
+// when there is none.
+func (s *source) older(before time.Time) *mail.Delivery {
+	f := s.take()
+	return s.fly(f, s.l.q.NextOlder(before, s.l.e.o.RecipientsPerTransaction, f.job))
+}
+
+// fly makes a leased job a delivery; nil when there is no job.
+func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
 	if job == nil {
 		s.give(f)
 		return nil

@@ -244,7 +244,9 @@ func TestTerminateWithAHopThatHangs(t *testing.T) {
 	}
 	r.start()
 	out, _ := r.command("status", "--json")
-	var s struct{ Ledger struct{ Queued, Imbalance int64 } }
+	var s struct {
+		Ledger struct{ Queued, Imbalance int64 }
+	}
 	if err := json.Unmarshal([]byte(out), &s); err != nil || s.Ledger.Queued != 40 || s.Ledger.Imbalance != 0 {
 		t.Errorf("after the restart: %v, %s", err, out)
 	}

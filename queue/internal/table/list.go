@@ -15,6 +15,9 @@ func (l *List) Len() int { return l.n }
 // Front returns the first slot, or 0.
 func (l *List) Front() uint32 { return l.head }
 
+// Next returns the slot behind i in its list, or 0.
+func (t *Table) Next(i uint32) uint32 { return t.At(i).next }
+
 // PushBack appends slot i.
 func (l *List) PushBack(t *Table, i uint32) {
 	s := t.At(i)

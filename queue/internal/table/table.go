@@ -60,6 +60,10 @@ func (s *Slot) State() uint8 { return s.bits & stateMask }
 // SetState stores a number from 0 to 15.
 func (s *Slot) SetState(st uint8) { s.bits = s.bits&^stateMask | st&stateMask }
 
+// IDMilli returns the moment in the id of the slot's message, in Unix
+// milliseconds.
+func (s *Slot) IDMilli() int64 { return int64(s.idHigh)<<16 | int64(s.idLow) }
+
 // Has reports whether f is set.
 func (s *Slot) Has(f Flag) bool { return s.bits&uint8(f) != 0 }
 
