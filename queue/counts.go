@@ -18,6 +18,7 @@ type Tally struct {
 type Counts struct {
 	States        [numStates]Tally // by State; terminal ones are 0
 	Recipients    int64            // that have not ended
+	Inherited     int64            // that Open has brought back so far, whatever became of them
 	Messages      int64            // with at least one such recipient
 	HotMessages   int64            // that live in the hot spool
 	Bytes         int64            // of texts
@@ -59,6 +60,7 @@ func (q *Queue) Counts() Counts {
 			c.States[st] = Tally{}
 		}
 	}
+	c.Inherited = q.inherited
 	c.Messages, c.HotMessages, c.Bytes = q.messages, int64(q.hotCount), q.hotBytes
 	c.TableBytes = int64(q.tb.Bytes())
 	q.mu.Unlock()

@@ -373,7 +373,7 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 		j := q.Lane("b.example").Next(t.Context(), time.Second, 0, nil)
 		j.Settle(all(j, Delivered, time.Time{}))
 		// Ending all of them meets the damage again, in whatever rows it is.
-		if _, err := q.Drop(t.Context(), Filter{}, ""); err != nil {
+		if _, err := q.Drop(t.Context(), Filter{}, "", nil); err != nil {
 			t.Error(err)
 		}
 		if err := q.Close(t.Context()); err != nil {

@@ -35,6 +35,8 @@ const maxActions = 4096
 
 // dropCall is a Drop under way.
 type dropCall struct {
+	ended func(id mail.ID, recipient int) // may be nil
+
 	mu      sync.Mutex // guards following
 	items   []ActionItem
 	settled []bool
@@ -50,6 +52,18 @@ type dropRef struct {
 	item  int
 	state State
 	fly   bool
+	tells bool // of several calls that want the same recipient dropped, one does
+}
+
+// tell hands the event of a recipient that was dropped out.
+func (d *dropRef) tell(id mail.ID) {
+	if !d.tells || d.state != Dropped || d.call.ended == nil {
+		return
+	}
+	d.call.mu.Lock()
+	rcpt := d.call.items[d.item].Recipient
+	d.call.mu.Unlock()
+	d.call.ended(id, rcpt)
 }
 
 // finish says how a recipient ended and that this is synced, or err.
@@ -95,7 +109,12 @@ func (c *dropCall) wait(ctx context.Context, writing int, fly bool) {
 // attempt ends, unless the outcome is its end: then the outcome wins, and it is
 // counted as skipped. The end of ctx ends the waiting for those, which are then let
 // be, so that whatever is dropped stands in the result.
-func (q *Queue) Drop(ctx context.Context, f Filter, reason string) (ActionResult, error) {
+//
+// ended, when not nil, is called once for each recipient that was dropped, after the
+// sync and before any mark of LogMark passes it: whoever writes an event log writes
+// the line there. It is called on the spool's goroutine, also after Drop has
+// returned when that was the end of ctx, and must not call the queue.
+func (q *Queue) Drop(ctx context.Context, f Filter, reason string, ended func(id mail.ID, recipient int)) (ActionResult, error) {
 	select {
 	case <-q.loaded: // before, not every recipient has its slot
 	case <-ctx.Done():
@@ -103,7 +122,7 @@ func (q *Queue) Drop(ctx context.Context, f Filter, reason string) (ActionResult
 	case <-q.stop:
 		return ActionResult{}, ErrClosed
 	}
-	c := &dropCall{changed: make(chan struct{})}
+	c := &dropCall{ended: ended, changed: make(chan struct{})}
 	err := q.List(ctx, f, func(it *Item) bool {
 		q.dropItem(c, it, reason)
 		c.wait(ctx, maxActions, false)
@@ -179,7 +198,7 @@ func (c *dropCall) add(id mail.ID, s *table.Slot, fly bool) dropRef {
 	} else {
 		c.writing++
 	}
-	return dropRef{call: c, item: len(c.items) - 1, state: Dropped, fly: fly}
+	return dropRef{call: c, item: len(c.items) - 1, state: Dropped, fly: fly, tells: true}
 }
 
 // dropItem drops the recipients of one message that a listing chose, as far as
@@ -250,8 +269,8 @@ func (q *Queue) slotsLocked(i uint32, e *entry) []uint32 {
 
 // settleDropLocked lets the settlement tell those who wanted slot i dropped.
 func (q *Queue) settleDropLocked(st *settlement, i uint32, state State) {
-	for _, d := range q.drops[i] {
-		d.state = state
+	for k, d := range q.drops[i] {
+		d.state, d.tells = state, k == 0
 		st.drops = append(st.drops, d)
 	}
 	delete(q.drops, i)

@@ -167,7 +167,7 @@ func TestDrop(t *testing.T) {
 	}
 	settleAll(t, q, Deferred, time.Now().Add(time.Hour))
 	until(t, "most are moved", func() bool { return q.Counts().HotMessages <= 2 })
-	res, err := q.Drop(t.Context(), Filter{ToDomain: "a.example"}, "spam")
+	res, err := q.Drop(t.Context(), Filter{ToDomain: "a.example"}, "spam", nil)
 	if err != nil || res.Matched != 10 || res.Done != 10 {
 		t.Fatalf("%+v, %v", res, err)
 	}
@@ -175,7 +175,7 @@ func TestDrop(t *testing.T) {
 	j := q.Lane("lane-c.example").Next(t.Context(), 0, 2, nil)
 	done := make(chan ActionResult)
 	go func() {
-		res, err := q.Drop(context.Background(), Filter{IDs: []mail.ID{id}}, "spam")
+		res, err := q.Drop(context.Background(), Filter{IDs: []mail.ID{id}}, "spam", nil)
 		if err != nil {
 			t.Error(err)
 		}

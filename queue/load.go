@@ -219,6 +219,7 @@ func (l *loader) enter() {
 		l.ring = append(l.ring, i)
 		q.ringLocked(l.ring)
 		q.joinLocked(r.domain)
+		q.inherited++
 		q.scheduleLocked(i, r.state, q.dueAtStart(r.due, l.now), &told)
 	}
 	l.chunk = l.chunk[:0]

@@ -249,7 +249,7 @@ func (m *model) drop() {
 		f.State = []State{Held, Failed}[m.rng.IntN(2)] // never in flight: the wait ends
 		ctx = m.t.Context()
 	}
-	res, err := m.q.Drop(ctx, f, "not wanted")
+	res, err := m.q.Drop(ctx, f, "not wanted", nil)
 	if err != nil && !errors.Is(err, context.Canceled) && !m.fatal.Load() {
 		m.t.Fatalf("drop: %v", err)
 	}

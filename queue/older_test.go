@@ -127,7 +127,7 @@ func TestDropLetsBe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan ActionResult)
 	go func() {
-		res, err := q.Drop(ctx, Filter{IDs: []mail.ID{id}}, "spam")
+		res, err := q.Drop(ctx, Filter{IDs: []mail.ID{id}}, "spam", nil)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}

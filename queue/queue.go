@@ -82,9 +82,10 @@ type Queue struct {
 	logged    spool.LSN
 	drops     map[uint32][]dropRef // of recipients in flight, by slot
 
-	states   [numStates]int64 // recipients
-	messages int64
-	scan     countScan
+	states    [numStates]int64 // recipients
+	inherited int64            // recipients that Open has brought back
+	messages  int64
+	scan      countScan
 
 	reapKeep, reapFree, slotScratch []uint32
 }
@@ -141,13 +142,14 @@ func (q *Queue) prepare() error {
 	q.setReserve()
 	q.diskFree.Store(math.MaxUint64)
 	q.inodesFree.Store(math.MaxUint64)
-	q.diskAt.Store(math.MinInt64 / 2)
 	if o.DiskFree == nil {
 		o.DiskFree = q.statfs
 		if _, _, err := q.statfs(); errors.Is(err, vfs.ErrUnsupported) {
 			o.DiskFree = func() (uint64, uint64, error) { return math.MaxUint64, math.MaxUint64, nil }
 		}
 	}
+	q.askDisk()
+	q.diskAt.Store(o.Clock().UnixNano())
 	return nil
 }
 

@@ -257,6 +257,7 @@ func (rc *recovery) insert(id mail.ID, rec *recovered) error {
 		}
 		i := q.addSlotLocked(e, k, n)
 		q.joinLocked(n)
+		q.inherited++
 		q.restoreLocked(i, e, ch, now)
 	}
 	if e.tried {

@@ -273,7 +273,7 @@ func TestColdSegmentsShrink(t *testing.T) {
 		}
 		release()
 	}
-	if _, err := q.Drop(t.Context(), Filter{}, ""); err != nil {
+	if _, err := q.Drop(t.Context(), Filter{}, "", nil); err != nil {
 		t.Error(err)
 	}
 	until(t, "all are unlinked", func() bool { return q.Counts().Bytes == 0 && segments() <= 1 })

@@ -74,6 +74,9 @@ func (st *settlement) Committed(w *spool.Write) {
 		}
 		return
 	}
+	for k := range st.drops {
+		st.drops[k].tell(st.settle.ID)
+	}
 	q.mu.Lock()
 	q.committed = w.End
 	e := st.e

@@ -42,15 +42,7 @@ func stubEngineOn(t *testing.T, fs vfs.FS, hop *stubHop, n int, ahead *atomic.In
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}
-	e, err := Open(t.Context(), Options{
-		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
-		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New([]route.Rule{{Domain: "*", Hop: to}}, nil)},
-		SMTP:    hop,
-		Log:     log,
-		Metrics: metrics.New("test", time.Now()),
-		Clock:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
-	})
+	e, err := Open(t.Context(), stubOptions(fs, hop, log, ahead))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +54,23 @@ func stubEngineOn(t *testing.T, fs vfs.FS, hop *stubHop, n int, ahead *atomic.In
 	accept(t, e, n)
 	e.Start()
 	return e
+}
+
+// stubOptions are those of an engine whose only lane leads to hop.
+func stubOptions(fs vfs.FS, hop *stubHop, log *maillog.Log, ahead *atomic.Int64, change ...func(*queue.Options)) Options {
+	to := mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}
+	o := Options{
+		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
+		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New([]route.Rule{{Domain: "*", Hop: to}}, nil)},
+		SMTP:    hop,
+		Log:     log,
+		Metrics: metrics.New("test", time.Now()),
+		Clock:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	}
+	for _, f := range change {
+		f(&o.Queue)
+	}
+	return o
 }
 
 // accept puts n messages on the queue.

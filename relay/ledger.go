@@ -3,26 +3,22 @@ package relay
 import (
 	"runtime"
 	"sync/atomic"
-
-	"postrider/queue"
 )
 
 // ledger counts recipients as they come and as they end, beside the queue's own
 // count of what it holds: accepted - ended - queued must be 0. It is a check on
 // the whole, so it shares no counter with the queue.
 type ledger struct {
-	inherited int64 // recipients that were queued at start
-	accepted  atomic.Int64
-	ended     atomic.Int64
+	accepted atomic.Int64
+	ended    atomic.Int64
 }
 
-func (l *ledger) begin(c queue.Counts) { l.inherited = c.Recipients }
-func (l *ledger) accept(n int)         { l.accepted.Add(int64(n)) }
-func (l *ledger) end(n int)            { l.ended.Add(int64(n)) }
+func (l *ledger) accept(n int) { l.accepted.Add(int64(n)) }
+func (l *ledger) end(n int)    { l.ended.Add(int64(n)) }
 
 // Ledger is a reading of the engine's accounts, in recipients.
 type Ledger struct {
-	Inherited int64 // queued when the engine was opened
+	Inherited int64 // queued when the engine was opened, as far as they are loaded
 	Accepted  int64 // since then
 	Ended     int64 // since then
 	Queued    int64
@@ -38,10 +34,12 @@ func (e *Engine) Ledger() Ledger {
 	var r Ledger
 	for range readings {
 		ended := e.ledger.ended.Load()
+		accepted := e.ledger.accepted.Load()
+		c := e.queue.Counts()
 		r = Ledger{
-			Inherited: e.ledger.inherited,
-			Accepted:  e.ledger.accepted.Load(),
-			Queued:    e.queue.Counts().Recipients,
+			Inherited: c.Inherited,
+			Accepted:  accepted,
+			Queued:    c.Recipients,
 			Ended:     e.ledger.ended.Load(),
 		}
 		if r.Imbalance() == 0 && ended == r.Ended {

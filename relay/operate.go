@@ -11,19 +11,13 @@ import (
 
 // Drop ends the recipients that f matches without delivering them, for an
 // operator. It returns after the sync; every recipient dropped has its event
-// line with actor and reason.
+// line with actor and reason, or is given one after a crash by the queue's replay.
 func (e *Engine) Drop(ctx context.Context, f queue.Filter, actor, reason string) (queue.ActionResult, error) {
-	res, err := e.queue.Drop(ctx, f, reason)
-	for i := range res.Items {
-		it := &res.Items[i]
-		if !it.Done {
-			continue
-		}
+	return e.queue.Drop(ctx, f, reason, func(id mail.ID, recipient int) {
 		e.ledger.end(1)
 		e.o.Metrics.Final(metrics.FinalDropped, 1)
-		e.o.Log.Dropped(&maillog.Attempt{ID: it.ID, Recipient: it.Recipient, Actor: actor, Reason: reason})
-	}
-	return res, err
+		e.o.Log.Dropped(&maillog.Attempt{ID: id, Recipient: recipient, Actor: actor, Reason: reason})
+	})
 }
 
 // Why tells, for a recipient that is ready and still waits, what its lane waits

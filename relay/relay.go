@@ -144,7 +144,6 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	e.queue = opened
-	e.ledger.begin(opened.Counts())
 	return e, nil
 }
 
