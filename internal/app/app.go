@@ -140,7 +140,7 @@ func (a *App) Addresses() []string {
 // Engine gives the demonstration and the tests the relay.
 func (a *App) Engine() *relay.Engine { return a.engine }
 
-// Stop drains: no new connections, transactions in DATA finish, deliveries in
+// Stop drains: new connections are told 421, transactions in DATA finish, deliveries in
 // flight settle. What has not come to its end some time before the deadline of
 // ctx is cut off, so that all can be recorded and closed by then: sessions, whose
 // clients got no reply, and deliveries, whose recipients are deferred. That is no
@@ -153,6 +153,9 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 	}
 	defer cancel()
 	a.draining.Store(true)
+	for _, s := range a.servers {
+		a.late(s.smtpd.Drain())
+	}
 	var wg sync.WaitGroup
 	if a.engine != nil {
 		wg.Go(func() {
@@ -160,9 +163,12 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 		})
 	}
 	for _, s := range a.servers {
-		wg.Go(func() { a.late(s.shutdown(patient)) })
+		wg.Go(func() { a.late(s.settle(patient)) })
 	}
 	wg.Wait()
+	for _, s := range a.servers {
+		s.close()
+	}
 	var errs []error
 	if a.engine != nil {
 		errs = append(errs, a.engine.Close())

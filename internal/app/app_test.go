@@ -1,8 +1,10 @@
 package app_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -118,6 +120,7 @@ func TestNoOpenRelay(t *testing.T) {
 			"u@ext.example", "u%ext.example@[127.0.0.1]", `"u@ext.example"@[127.0.0.1]`, "u@[127.0.0.1]", "u@[IPv6:::1]", "u@127.1",
 			"u@0x7f000001", "u@mta.example.org", "ext.example!u@[127.0.0.1]", "u@backup.example.ext.example", "u@xbackup.example",
 			"@backup.example:u@ext.example", "@[127.0.0.1]:u@ext.example", "u@sub.backup.example",
+			"u%ext.example@BACKUP.example", `"u@ext.example"@backup.example`, "ext.example!u@backup.example",
 		} {
 			if got := c.say("RCPT TO:<" + to + ">"); !strings.HasPrefix(got, "550 5.7.1") && !strings.HasPrefix(got, "50") && !strings.HasPrefix(got, "553") && !strings.HasPrefix(got, "55") {
 				t.Errorf("from <%s> to <%s>: %q", from, to, got)
@@ -131,9 +134,7 @@ func TestNoOpenRelay(t *testing.T) {
 				t.Errorf("from <%s> to <%s>: %q", from, to, got)
 			}
 		}
-		// Allowed: the domain we are backup for, with whatever stands in a local part.
-		c.want(`RCPT TO:<u%ext.example@BACKUP.example>`, "250 ")
-		c.want(`RCPT TO:<"u@ext.example"@backup.example>`, "250 ")
+		c.want("RCPT TO:<u+x=y@BACKUP.example>", "250 ") // the domain we are backup for
 		c.want("RCPT TO:<postmaster>", "250 ")
 		c.want("RSET", "250 ")
 	}
@@ -210,6 +211,9 @@ func TestDrain(t *testing.T) {
 	if got := idle.reply(); !strings.HasPrefix(got, "421 ") {
 		t.Errorf("the idle client was told %q", got)
 	}
+	if got := late(t, ap.Addresses()[0]); !strings.HasPrefix(got, "421 4.3.2 ") {
+		t.Errorf("a new client was told %q", got)
+	}
 	busy.want(".", "250 2.0.0 queued as ")
 	<-stopped
 	l := ap.Engine().Ledger()
@@ -219,6 +223,21 @@ func TestDrain(t *testing.T) {
 	if got := h.Counts().Messages; got != l.Ended {
 		t.Errorf("the next hop took %d, the ledger says %d ended", got, l.Ended)
 	}
+}
+
+// late is what a client hears that comes during a drain.
+func late(t *testing.T, address string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
 }
 
 // A next hop that never answers the final dot does not hold a stop beyond its

@@ -49,23 +49,22 @@ func socketKey(network, address string) string {
 }
 
 // open returns the listener's socket: the inherited one when there is one for
-// its address, else a new one.
-func (in inherited) open(c config.Listener) (net.Listener, error) {
+// its address, which the service manager goes on to hold (shared), else a new one.
+func (in inherited) open(c config.Listener) (l net.Listener, shared bool, err error) {
 	key := socketKey(c.Network, c.Host)
 	if l, ok := in[key]; ok {
 		delete(in, key)
-		return l, nil
+		return l, true, nil
 	}
 	if c.Network == "unix" {
 		if err := removeStaleSocket(c.Host); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	l, err := net.Listen(c.Network, c.Host)
-	if err != nil {
-		return nil, fmt.Errorf("listener %s: %w", c.Address, err)
+	if l, err = net.Listen(c.Network, c.Host); err != nil {
+		return nil, false, fmt.Errorf("listener %s: %w", c.Address, err)
 	}
-	return l, nil
+	return l, false, nil
 }
 
 // closeRest closes inherited sockets that the configuration does not name, so

@@ -23,6 +23,7 @@ import (
 type server struct {
 	conf     config.Listener
 	listener net.Listener
+	shared   bool // the service manager holds the listener too
 	smtpd    *smtpd.Server
 	options  atomic.Pointer[smtpd.Options] // swapped by a reload; sessions take it as they begin
 	metrics  smtpd.Metrics
@@ -33,11 +34,11 @@ type server struct {
 // that a port in use ends the start and not half of it.
 func (a *App) openServers(sockets inherited) error {
 	for _, c := range a.cfg.Listeners {
-		l, err := sockets.open(c)
+		l, shared, err := sockets.open(c)
 		if err != nil {
 			return err
 		}
-		s := &server{conf: c, listener: l}
+		s := &server{conf: c, listener: l, shared: shared}
 		s.options.Store(a.sessionOptions(s, a.cfg))
 		s.smtpd = smtpd.NewServer(c.Address, a.census, s.options.Load)
 		a.servers = append(a.servers, s)
@@ -88,8 +89,12 @@ func limitsOf(cfg *config.Config) smtpd.Limits {
 }
 
 func (s *server) serve(a *App) {
+	serve := s.smtpd.Serve
+	if s.shared {
+		serve = s.smtpd.ServeShared
+	}
 	s.served.Go(func() {
-		if err := s.smtpd.Serve(s.listener); err != nil {
+		if err := serve(s.listener); err != nil {
 			a.diag.Error("a listener ended", zap.String("listener", s.conf.Address), zap.Error(err))
 			select {
 			case a.fatal <- fmt.Errorf("listener %s: %w", s.conf.Address, err):
@@ -99,17 +104,22 @@ func (s *server) serve(a *App) {
 	})
 }
 
-// shutdown ends the server and returns when no session and no accepting is left.
-// The error tells that the end of ctx cut sessions off.
-func (s *server) shutdown(ctx context.Context) error {
-	err := s.smtpd.Shutdown(ctx)
-	_ = s.listener.Close() // closed by Shutdown when it was served; else it is of no use any more
+// settle returns when no session of a server that drains is left. The error tells
+// that the end of ctx cut sessions off.
+func (s *server) settle(ctx context.Context) error {
+	err := s.smtpd.Settle(ctx)
 	s.smtpd.Wait()
-	s.served.Wait()
 	if err != nil {
 		return fmt.Errorf("sessions of %s were cut off: %w", s.conf.Address, err)
 	}
 	return nil
+}
+
+// close ends the accepting; until then new clients were told 421.
+func (s *server) close() {
+	_ = s.smtpd.Close()    // nothing is open any more
+	_ = s.listener.Close() // closed by that when it was served; else it is of no use any more
+	s.served.Wait()
 }
 
 // rejected writes the event of a reply that refused something.

@@ -63,8 +63,8 @@ type Server struct {
 
 	mu sync.Mutex
 	// guards following
-	listeners map[net.Listener]struct{}
-	conns     *Conn // head of a list
+	listeners map[net.Listener]bool // true: shared with another process
+	conns     *Conn                 // head of a list
 	open      int
 	idle      chan struct{} // closed when draining and open is 0
 }
@@ -73,7 +73,7 @@ type Server struct {
 func NewServer(o Options) *Server {
 	s := &Server{
 		o: o, census: o.Census, fallback: descriptorShare(),
-		listeners: map[net.Listener]struct{}{}, idle: make(chan struct{}), done: make(chan struct{}),
+		listeners: map[net.Listener]bool{}, idle: make(chan struct{}), done: make(chan struct{}),
 	}
 	if s.census == nil {
 		s.census = NewCensus()
@@ -95,8 +95,17 @@ func (s *Server) Open() int {
 // returns nil. It may be called for several listeners. An error of Accept is
 // retried with a growing pause; only a listener that was closed by somebody else
 // ends it with an error.
-func (s *Server) Serve(l net.Listener) error {
-	if !s.addListener(l) {
+//
+// From the beginning of a drain until all is over new clients are told Farewell.
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
+
+// ServeShared is Serve for a listener that another process holds too, and will
+// accept from: it is closed as a drain begins, so that who comes then waits for
+// that process instead of being refused.
+func (s *Server) ServeShared(l net.Listener) error { return s.serve(l, true) }
+
+func (s *Server) serve(l net.Listener, shared bool) error {
+	if !s.addListener(l, shared) {
 		return l.Close()
 	}
 	pause := time.Duration(0)
@@ -125,13 +134,13 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-func (s *Server) addListener(l net.Listener) bool {
+func (s *Server) addListener(l net.Listener, shared bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
 		return false
 	}
-	s.listeners[l] = struct{}{}
+	s.listeners[l] = shared
 	return true
 }
 
@@ -249,16 +258,43 @@ func (s *Server) recover(c *Conn) {
 	}
 }
 
-// Shutdown stops accepting, ends sessions that wait for a command, lets busy ones
-// finish and returns nil when all have ended. When ctx ends first it cuts the
-// rest as Close does and returns the cause without waiting for them.
+// Shutdown drains: sessions that wait for a command end, busy ones finish, new
+// clients are refused, and when all sessions have ended the listeners close and it
+// returns nil. When ctx ends first it cuts the rest as Close does and returns the
+// cause without waiting for them.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.drain()
+	err := s.Drain()
+	if cut := s.Settle(ctx); cut != nil {
+		err = cut
+	}
+	return errors.Join(err, s.closeListeners())
+}
+
+// Drain begins a shutdown and returns at once.
+func (s *Server) Drain() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.draining.Swap(true) // before a listener closes: Serve asks it why
+	err := s.closeListenersLocked(false)
+	if first && s.open == 0 {
+		close(s.idle)
+	}
+	if first {
+		for c := s.conns; c != nil; c = c.next {
+			ignore(c.base.SetReadDeadline(time.Unix(1, 0)))
+		}
+	}
+	return err
+}
+
+// Settle waits for the sessions of a server that drains. When ctx ends first it
+// cuts them and returns the cause without waiting for them; Wait does. New clients
+// are refused until Shutdown or Close.
+func (s *Server) Settle(ctx context.Context) error {
 	select {
 	case <-s.idle:
-		s.stop.Do(func() { close(s.done) })
 		s.sessions.Wait()
-		return err
+		return nil
 	case <-ctx.Done():
 		s.cut()
 		return context.Cause(ctx)
@@ -268,30 +304,29 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close stops accepting and cuts all connections at once. It does not wait for
 // their sessions; Wait does.
 func (s *Server) Close() error {
-	err := s.drain()
+	err := errors.Join(s.Drain(), s.closeListeners())
 	s.cut()
 	return err
 }
 
-// Wait returns when no session is left. It must follow Shutdown or Close.
+// Wait returns when no session is left. It must follow Settle, Shutdown or Close.
 func (s *Server) Wait() { s.sessions.Wait() }
 
-// drain closes the listeners and wakes everyone who reads.
-func (s *Server) drain() error {
+// closeListeners ends all accepting.
+func (s *Server) closeListeners() error {
+	s.stop.Do(func() { close(s.done) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := !s.draining.Swap(true)
+	return s.closeListenersLocked(true)
+}
+
+// closeListenersLocked closes the shared listeners, or all of them.
+func (s *Server) closeListenersLocked(all bool) error {
 	var err error
-	for l := range s.listeners {
-		err = errors.Join(err, l.Close())
-		delete(s.listeners, l)
-	}
-	if first && s.open == 0 {
-		close(s.idle)
-	}
-	if first {
-		for c := s.conns; c != nil; c = c.next {
-			ignore(c.base.SetReadDeadline(time.Unix(1, 0)))
+	for l, shared := range s.listeners {
+		if all || shared {
+			err = errors.Join(err, l.Close())
+			delete(s.listeners, l)
 		}
 	}
 	return err

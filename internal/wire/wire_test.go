@@ -198,6 +198,39 @@ func TestAcceptBacksOff(t *testing.T) {
 	})
 }
 
+// A listener that another process holds too is closed as a drain begins, so that
+// who comes then waits for that process; any other refuses until the end.
+//
+// Covers C2.
+func TestDrainOfASharedListener(t *testing.T) {
+	own, shared := listen(t), listen(t)
+	s := wire.NewServer(wire.Options{Handle: waiting, Farewell: func(netip.AddrPort, wire.Reason) []byte { return []byte("421") }})
+	served := make(chan error, 2)
+	go func() { served <- s.Serve(own) }()
+	go func() { served <- s.ServeShared(shared) }()
+	for _, l := range []net.Listener{own, shared} {
+		if _, got := dialFrom(t, l, "127.0.0.1"); got != "hello" {
+			t.Errorf("greeted by %q", got)
+		}
+	}
+	if err := errors.Join(s.Drain(), <-served); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", shared.Addr().String()); err == nil {
+		t.Error("the shared listener takes connections")
+		_ = c.Close()
+	}
+	if err := s.Settle(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, got := dialFrom(t, own, "127.0.0.1"); got != "421" {
+		t.Errorf("a late client was told %q", got)
+	}
+	if err := errors.Join(s.Shutdown(t.Context()), <-served); err != nil {
+		t.Error(err)
+	}
+}
+
 // A panic ends its session and is told; a session that ignores a drain is cut
 // when the drain's time is over.
 //

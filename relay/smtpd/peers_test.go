@@ -3,6 +3,8 @@ package smtpd_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	netsmtp "net/smtp"
 	"runtime"
@@ -199,12 +201,16 @@ func TestDrain(t *testing.T) {
 	if err := idle.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-served; err != nil {
-		t.Error(err)
+	late, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if nc, err := net.Dial("tcp", l.Addr().String()); err == nil {
-		t.Error("a new connection was accepted")
-		_ = nc.Close()
+	expect(late, "421 4.3.2 Shutting down, come back soon\r\n")
+	if _, err := late.Read(buf); !errors.Is(err, io.EOF) {
+		t.Errorf("a new connection goes on: %v", err)
+	}
+	if err := late.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, err := busy.Write([]byte("the other\r\n.\r\n")); err != nil {
 		t.Fatal(err)
@@ -223,8 +229,12 @@ func TestDrain(t *testing.T) {
 	if err := busy.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := <-down; err != nil {
+	if err := errors.Join(<-down, <-served); err != nil {
 		t.Error(err)
+	}
+	if nc, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		t.Error("a connection was accepted after the end")
+		_ = nc.Close()
 	}
 	if m := r.taken(); len(m) != 1 || m[0].text != "the first half\r\nthe other\r\n" {
 		t.Errorf("%+v", m)

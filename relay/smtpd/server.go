@@ -71,15 +71,27 @@ func NewServer(listener string, census *wire.Census, options func() *Options) *S
 // returns nil. An error means that l was closed by somebody else.
 func (s *Server) Serve(l net.Listener) error { return s.wire.Serve(l) }
 
-// Shutdown stops accepting, answers 421 to sessions that are not receiving a
-// text, lets those texts finish with their replies, and returns nil when all
-// sessions have ended. When ctx ends first it cuts the rest and returns the cause.
+// ServeShared is Serve for a listener from which another process will accept too:
+// it is closed as a drain begins, not at its end.
+func (s *Server) ServeShared(l net.Listener) error { return s.wire.ServeShared(l) }
+
+// Shutdown drains: it answers 421 to new clients and to sessions that are not
+// receiving a text, lets those texts finish with their replies, and returns nil
+// when all sessions have ended. When ctx ends first it cuts the rest and returns
+// the cause.
 func (s *Server) Shutdown(ctx context.Context) error { return s.wire.Shutdown(ctx) }
+
+// Drain begins what Shutdown does and returns at once.
+func (s *Server) Drain() error { return s.wire.Drain() }
+
+// Settle waits for the sessions as Shutdown does, and goes on telling new clients
+// 421 until Shutdown or Close.
+func (s *Server) Settle(ctx context.Context) error { return s.wire.Settle(ctx) }
 
 // Close cuts all sessions at once without waiting for them; Wait does.
 func (s *Server) Close() error { return s.wire.Close() }
 
-// Wait returns when no session is left. It must follow Shutdown or Close.
+// Wait returns when no session is left. It must follow Settle, Shutdown or Close.
 func (s *Server) Wait() { s.wire.Wait() }
 
 // Open returns the number of open sessions.
