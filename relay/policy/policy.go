@@ -4,8 +4,10 @@
 // anywhere, everyone else only to the domains that this system relays for or
 // delivers itself. Nothing in an address can widen it. "%", "!" and "@" inside a
 // local part are characters of a name and are never taken for a route (RFC 5321
-// appendix F.2 tells of the days when they were), a domain is compared whole,
-// and an address literal is a foreign domain even when it names this machine.
+// appendix F.2 tells of the days when they were); since a server behind this one
+// might take them for one, those who are not trusted may not write to such a name.
+// A domain is compared whole, and an address literal is a foreign domain even when
+// it names this machine.
 // The client is the peer of the connection: no header and no command can change
 // who that is.
 //
@@ -16,6 +18,7 @@
 package policy
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 
@@ -42,6 +45,7 @@ type Rules struct {
 var (
 	statusRelay = mail.NewStatus(550, 5, 7, 1, "relaying denied")
 	statusLocal = mail.NewStatus(550, 5, 7, 1, "only local domains are accepted here")
+	statusDaisy = mail.NewStatus(550, 5, 7, 1, "an address with a route in its local part")
 )
 
 // New builds rules; o's slices are copied.
@@ -70,19 +74,20 @@ func (r *Rules) Trusted(client netip.Addr) bool {
 // postmaster is the caller's to accept. With localOnly, as for LMTP, even a
 // trusted client may write to local domains only. It does not allocate.
 func (r *Rules) Recipient(client netip.Addr, localOnly bool, to mail.Address) mail.Status {
-	if _, ok := r.local[string(to.Domain)]; ok {
-		return mail.Status{}
-	}
-	if localOnly {
+	_, local := r.local[string(to.Domain)]
+	if localOnly && !local {
 		return statusLocal
-	}
-	if _, ok := r.relay[string(to.Domain)]; ok {
-		return mail.Status{}
 	}
 	if r.Trusted(client) {
 		return mail.Status{}
 	}
-	return statusRelay
+	if _, relay := r.relay[string(to.Domain)]; !local && !relay {
+		return statusRelay
+	}
+	if bytes.ContainsAny(to.Local, "%!@") {
+		return statusDaisy
+	}
+	return mail.Status{}
 }
 
 // Local reports a domain, in lower case, that is delivered here.

@@ -51,10 +51,13 @@ func TestOpenRelayMatrix(t *testing.T) {
 		{"U@LOCAL.Example", accept},
 		{"u@backup.example", accept},
 		{"postmaster@local.example", accept},
-		// A local part is a name, whatever it looks like: no route is read out of it.
-		{"u%ext.example@local.example", accept},
-		{"ext.example!u@local.example", accept},
-		{`"u@ext.example"@local.example`, accept},
+		// A server behind this one could read a route out of these.
+		{"u%ext.example@local.example", denied},
+		{"ext.example!u@local.example", denied},
+		{`"u@ext.example"@local.example`, denied},
+		{"u%ext.example@backup.example", denied},
+		{"ext.example!u@backup.example", denied},
+		{`"u@ext.example"@backup.example`, denied},
 
 		{"u@ext.example", denied},
 		{"u@sub.local.example", denied},
