@@ -21,8 +21,11 @@ build: need-go
 demo: build
 	bin/postrider demo
 
+# The models of what is stored cut the power twenty times as often without the race
+# detector, so they are played once more.
 test: need-go
 	$(GO) test $(RACE) -tags invariants -timeout 9m $(PKGS)
+	$(if $(RACE),$(GO) test -tags invariants -timeout 5m -run 'Model$$' ./queue/...)
 
 lint: need-go
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }

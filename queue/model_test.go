@@ -454,4 +454,7 @@ func TestModel(t *testing.T) {
 		}
 	})
 	t.Logf("%d power cuts", cuts.Load())
+	if n := cuts.Load(); n < 2000 && !raceEnabled {
+		t.Errorf("only %d power cuts: the histories do not do what they are for", n)
+	}
 }
