@@ -25,7 +25,9 @@ type Counts struct {
 	MemoryBytes   int64            // of texts in memory, those being received included
 	TableBytes    int64            // of memory for waiting recipients
 	DiskFreeBytes uint64           // as of the last time it was asked
-	SegmentsFree  int              // of the hot spool
+	Unsynced      int64            // recipients whose last change is not synced: a crash now undoes it
+	Ages          [len(ageBounds) + 1]int64
+	SegmentsFree  int // of the hot spool
 	SegmentsTotal int
 }
 
@@ -42,15 +44,35 @@ type countScan struct {
 	mu     sync.Mutex // guards following; taken before Queue.mu
 	at     time.Time
 	states [numStates]Tally
+	ages   [len(ageBounds) + 1]int64
 }
 
-// Counts returns the totals. Recipients are exact; the messages and the oldest
-// of each state are those of a walk that is up to 5 s old in a big queue.
+// ageBounds part Counts.Ages: recipients of messages younger than the first, than
+// the second, and so on; last, those older than all.
+var ageBounds = [...]time.Duration{
+	5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute,
+	160 * time.Minute, 320 * time.Minute, 640 * time.Minute, 1280 * time.Minute, 2560 * time.Minute, 5120 * time.Minute,
+}
+
+// AgeBounds returns the upper bounds of Counts.Ages but the last, which has none.
+func AgeBounds() []time.Duration { return ageBounds[:] }
+
+func ageClass(age time.Duration) int {
+	for k, b := range ageBounds {
+		if age < b {
+			return k
+		}
+	}
+	return len(ageBounds)
+}
+
+// Counts returns the totals. Recipients are exact; the messages, the oldest
+// of each state and the ages are those of a walk that is up to 5 s old in a big queue.
 func (q *Queue) Counts() Counts {
 	var c Counts
 	q.scan.mu.Lock()
 	q.scanTable()
-	c.States = q.scan.states
+	c.States, c.Ages = q.scan.states, q.scan.ages
 	q.scan.mu.Unlock()
 	q.mu.Lock()
 	for st := range c.States {
@@ -60,7 +82,7 @@ func (q *Queue) Counts() Counts {
 			c.States[st] = Tally{}
 		}
 	}
-	c.Inherited = q.inherited
+	c.Inherited, c.Unsynced = q.inherited, q.unsynced
 	c.Messages, c.HotMessages, c.Bytes = q.messages, int64(q.hotCount), q.hotBytes
 	c.TableBytes = int64(q.tb.Bytes())
 	q.mu.Unlock()
@@ -84,12 +106,15 @@ func (q *Queue) scanTable() {
 	q.scan.at = now
 	states := &q.scan.states
 	*states = [numStates]Tally{}
+	q.scan.ages = [len(ageBounds) + 1]int64{}
 	for page, more := 0, true; more; page++ {
 		q.mu.Lock()
 		more = q.tb.Scan(page, func(i uint32, s *table.Slot) {
 			t := &states[s.State()]
-			if at := q.tb.ID(i).Time().UnixMicro(); t.OldestMicro == 0 || at < t.OldestMicro {
-				t.OldestMicro = at
+			at := q.tb.ID(i).Time()
+			q.scan.ages[ageClass(now.Sub(at))]++
+			if us := at.UnixMicro(); t.OldestMicro == 0 || us < t.OldestMicro {
+				t.OldestMicro = us
 			}
 			if q.firstInStateLocked(i, s) {
 				t.Messages++

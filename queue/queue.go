@@ -84,6 +84,7 @@ type Queue struct {
 
 	states    [numStates]int64 // recipients
 	inherited int64            // recipients that Open has brought back
+	unsynced  int64            // changes of recipients that are not synced
 	messages  int64
 	scan      countScan
 

@@ -49,8 +49,9 @@ func (st *settlement) add(ch record.Change, due time.Time, text []byte) {
 	st.settle.Changes = append(st.settle.Changes, ch)
 }
 
-// append encodes the record and hands it to the spool.
+// append encodes the record and hands it to the spool. Queue.mu is held.
 func (st *settlement) append(kind record.Kind, lazy bool) {
+	st.q.unsynced += int64(len(st.settle.Changes))
 	if kind == record.KindAction {
 		st.action.ID = st.settle.ID
 		for _, ch := range st.settle.Changes {
@@ -79,6 +80,7 @@ func (st *settlement) Committed(w *spool.Write) {
 	}
 	q.mu.Lock()
 	q.committed = w.End
+	q.unsynced -= int64(len(st.settle.Changes))
 	e := st.e
 	keep := true
 	if e != nil {

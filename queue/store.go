@@ -35,9 +35,10 @@ type store struct {
 	db   *pebble.DB
 	cold *cold.Store
 
-	stalled atomic.Int64 // since when Pebble takes no writes, Unix nanoseconds; 0: it does
-	failing failure      // its background work fails, or finds no room
-	full    fullDisk
+	stalled    atomic.Int64 // since when Pebble takes no writes, Unix nanoseconds; 0: it does
+	stallNanos atomic.Int64 // of all stalls that have ended
+	failing    failure      // its background work fails, or finds no room
+	full       fullDisk
 }
 
 // failure remembers when Pebble's background work has failed last. On a full
@@ -154,8 +155,8 @@ func (s *store) options() *pebble.Options {
 		Logger:                      (*pebbleLog)(s.q),
 	}
 	events := pebble.EventListener{
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.stalled.Store(s.q.o.Clock().UnixNano()) },
-		WriteStallEnd:   func() { s.stalled.Store(0) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { s.stallBegins(s.q.o.Clock()) },
+		WriteStallEnd:   func() { s.stallEnds(s.q.o.Clock()) },
 		DiskSlow: func(i pebble.DiskSlowInfo) {
 			s.q.alarm("slow", fmt.Errorf("disk is slow: %s", i.String()))
 		},

@@ -64,6 +64,9 @@ func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result)
 	}
 	e.logState(r.State, a)
 	e.count(l, d, r)
+	if a.Class != "" && r.Attempt {
+		l.site.Reply(a.Class)
+	}
 }
 
 // logState writes the event of a recipient that has come into state.

@@ -15,6 +15,7 @@ func (a *App) watch() {
 	a.metrics.Watch(metrics.Sources{
 		Listeners:         a.listenerCounts,
 		Queue:             a.queueCounts,
+		Store:             a.storeFigures,
 		Ledger:            a.ledger,
 		EventLog:          a.eventLog,
 		Lanes:             a.laneCounts,
@@ -41,6 +42,8 @@ func (a *App) queueCounts() metrics.Queue {
 	q := metrics.Queue{
 		Bytes: c.Bytes, MemoryBytes: c.MemoryBytes, DiskFreeBytes: c.DiskFreeBytes,
 		SegmentsFree: c.SegmentsFree, SegmentsTotal: c.SegmentsTotal,
+		InFlight: c.States[queue.InFlight].Recipients, Unsynced: c.Unsynced,
+		AgeBounds: queue.AgeBounds(), Ages: c.Ages[:],
 	}
 	now := time.Now()
 	for _, s := range waitingStates() {
@@ -53,6 +56,8 @@ func (a *App) queueCounts() metrics.Queue {
 	}
 	return q
 }
+
+func (a *App) storeFigures() metrics.Store { return metrics.Store(a.engine.Queue().Figures()) }
 
 // waitingStates are the states of a recipient that has not ended.
 func waitingStates() []queue.State {

@@ -80,6 +80,7 @@ type Registry struct {
 	recipients prometheus.Counter
 	final      [finals]prometheus.Counter
 	attempts   *prometheus.CounterVec
+	replies    *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
 	loaded     prometheus.Gauge
 	reloadOK   prometheus.Gauge
@@ -134,6 +135,7 @@ func New(version string, start time.Time) *Registry {
 	r.reused = counter("postrider_out_connection_reuse_total", "Deliveries on a connection that had carried one before.")
 	r.rejected = counters("postrider_smtp_in_rejected_total", "4xx and 5xx replies given.", "listener", "cmd", "code_class", "rule")
 	r.attempts = counters("postrider_delivery_attempts_total", "Delivery attempts, by recipient.", "site", "result")
+	r.replies = counters("postrider_replies_total", "Replies of next hops that deferred or refused a recipient, by their class in the event log.", "site", "class")
 	ended := counters("postrider_recipients_final_total", "Recipients that ended.", "result")
 	for i, name := range finalNames {
 		r.final[i] = ended.WithLabelValues(name)
@@ -145,6 +147,7 @@ func New(version string, start time.Time) *Registry {
 	for i, name := range phaseNames {
 		r.phase[i] = took.WithLabelValues(name).(prometheus.Histogram)
 	}
+	r.replies.WithLabelValues(Other, Other)
 	for _, result := range resultNames { // "other" stands for all sites until one is known
 		r.attempts.WithLabelValues(Other, result)
 	}
@@ -199,13 +202,14 @@ func (r *Registry) Rejected(listener, cmd string, code uint16, rule string) {
 // Site holds the counters of one site, looked up once and kept by its lane.
 type Site struct {
 	attempts [results]prometheus.Counter
+	replies  *prometheus.CounterVec // of this site, by class
 }
 
 // Site returns the counters of a site. Beyond MaxSites they are those of
 // "other".
 func (r *Registry) Site(name string) *Site {
 	label := r.sites.Label(name)
-	s := &Site{}
+	s := &Site{replies: r.replies.MustCurryWith(prometheus.Labels{"site": label})}
 	for i, result := range resultNames {
 		s.attempts[i] = r.attempts.WithLabelValues(label, result)
 	}
@@ -214,6 +218,10 @@ func (r *Registry) Site(name string) *Site {
 
 // Attempts counts n recipients of an attempt that ended so.
 func (s *Site) Attempts(result Result, n int) { s.attempts[result].Add(float64(n)) }
+
+// Reply counts a reply that deferred or refused a recipient. class is one of the
+// event log's.
+func (s *Site) Reply(class string) { s.replies.WithLabelValues(class).Inc() }
 
 // Reloaded notes the outcome of loading the configuration; the first load counts
 // as one.

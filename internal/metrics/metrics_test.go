@@ -37,7 +37,10 @@ func TestRegisteredAtStart(t *testing.T) {
 		`postrider_recipients_final_total{result="delivered"} 0`, `postrider_recipients_final_total{result="dropped"} 0`,
 		`postrider_delivery_attempts_total{result="conn_fail",site="other"} 0`, `postrider_delivery_seconds_count{phase="total"} 0`,
 		"postrider_out_connection_reuse_total 0", "postrider_ledger_imbalance 0", "postrider_eventlog_dropped_total 0",
-		"postrider_store_disk_free_bytes 0", "postrider_certificate_expiry_timestamp_seconds 0", "go_goroutines ", "process_open_fds ",
+		"postrider_store_disk_free_bytes 0", "postrider_store_write_stall_seconds_total 0", "postrider_store_l0_files 0",
+		"postrider_store_compaction_bytes_total 0", "postrider_store_wal_bytes_total 0", "postrider_store_cache_hit_ratio 0", "postrider_store_disk_free_ratio 0",
+		"postrider_eventlog_backlog 0", "postrider_queue_age_seconds_count 0", `postrider_replies_total{class="other",site="other"} 0`,
+		`postrider_duplicate_bound_recipients{part="in_flight"} 0`, `postrider_duplicate_bound_recipients{part="unsynced"} 0`, "postrider_certificate_expiry_timestamp_seconds 0", "go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(text, "\n"+want) {
 			t.Errorf("no %s", want)
@@ -51,7 +54,14 @@ func TestWhatIsCountedIsShown(t *testing.T) {
 	r.Watch(metrics.Sources{
 		Ledger: func() metrics.Ledger { return metrics.Ledger{Accepted: 10, Ended: 7, Queued: 2} },
 		Lanes:  func() []metrics.Lane { return lanes },
+		Queue: func() metrics.Queue {
+			return metrics.Queue{InFlight: 7, Unsynced: 3, AgeBounds: []time.Duration{time.Minute, time.Hour}, Ages: []int64{4, 2, 1}}
+		},
+		Store: func() metrics.Store {
+			return metrics.Store{StallTime: 1500 * time.Millisecond, TopLevelFiles: 2, DiskFreeRatio: 0.25}
+		},
 	})
+	r.Site("a").Reply("mailbox_full")
 	r.AcceptSeconds(3 * time.Millisecond)
 	r.AcceptedRecipients(4)
 	r.QueueSync(17, time.Millisecond)
@@ -73,6 +83,10 @@ func TestWhatIsCountedIsShown(t *testing.T) {
 		`postrider_smtp_in_rejected_total{cmd="rcpt",code_class="5xx",listener="l",rule="relay"} 1`,
 		`postrider_delivery_attempts_total{result="temp",site="a"} 5`, `postrider_delivery_attempts_total{result="ok",site="other"} 51`,
 		`postrider_out_connections{site="a"} 2`, `postrider_out_connections{site="other"} 51`, `postrider_site_suspended{by="auto",site="other"} 1`,
+		`postrider_replies_total{class="mailbox_full",site="a"} 1`,
+		`postrider_duplicate_bound_recipients{part="in_flight"} 7`, `postrider_duplicate_bound_recipients{part="unsynced"} 3`,
+		`postrider_queue_age_seconds_bucket{le="60"} 4`, `postrider_queue_age_seconds_bucket{le="3600"} 6`, "postrider_queue_age_seconds_count 7",
+		"postrider_store_write_stall_seconds_total 1.5", "postrider_store_l0_files 2", "postrider_store_disk_free_ratio 0.25",
 		"postrider_ledger_imbalance 1", "postrider_config_last_reload_ok 1", "postrider_config_loaded_timestamp_seconds 1.8e+09",
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {

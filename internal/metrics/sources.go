@@ -36,6 +36,23 @@ type Queue struct {
 	DiskFreeBytes uint64
 	SegmentsFree  int
 	SegmentsTotal int
+
+	// In recipients: a kill now sends at most so many a second time (guarantee G3).
+	InFlight int64 // leased for an attempt
+	Unsynced int64 // whose outcome is not synced
+
+	AgeBounds []time.Duration
+	Ages      []int64 // recipients below each bound and above the one before; last, those above all
+}
+
+// Store is how the store below the queue fares.
+type Store struct {
+	StallTime       time.Duration // since the start
+	TopLevelFiles   int64
+	CompactionBytes uint64
+	WALBytes        uint64
+	CacheHitRatio   float64
+	DiskFreeRatio   float64
 }
 
 // Ledger is the account of recipients: nothing is lost while Imbalance is 0.
@@ -66,6 +83,7 @@ type Lane struct {
 type Sources struct {
 	Listeners func() []Listener
 	Queue     func() Queue
+	Store     func() Store
 	Ledger    func() Ledger
 	EventLog  func() EventLog
 	Lanes     func() []Lane
@@ -106,11 +124,21 @@ var (
 	descSegmentsFree    = desc("postrider_store_segments_free", "Hot segments that can be written.")
 	descSegments        = desc("postrider_store_segments", "Hot segments.")
 
+	descQueueAge   = desc("postrider_queue_age_seconds", "Recipients that wait, by the age of their message. It shrinks as they end.")
+	descDuplicates = desc("postrider_duplicate_bound_recipients", "Recipients that a kill now could send to a second time: in_flight, unsynced.", "part")
+
+	descStall      = desc("postrider_store_write_stall_seconds_total", "Time in which the rows of waiting mail took no writes.")
+	descL0         = desc("postrider_store_l0_files", "Files of the rows' top level.")
+	descCompaction = desc("postrider_store_compaction_bytes_total", "Bytes written by compactions of the rows.")
+	descWAL        = desc("postrider_store_wal_bytes_total", "Bytes written to the rows' log.")
+	descCacheHits  = desc("postrider_store_cache_hit_ratio", "Share of the rows' reads that their cache answered.")
+	descDiskRatio  = desc("postrider_store_disk_free_ratio", "Share of the queue's disk that is free.")
+
 	descImbalance = desc("postrider_ledger_imbalance", "Recipients accepted - ended - queued; must be 0.")
 
 	descLogEvents  = desc("postrider_eventlog_events_total", "Number of the last event.")
 	descLogDropped = desc("postrider_eventlog_dropped_total", "Events that could not be written.")
-	descLogBacklog = desc("postrider_eventlog_backlog_bytes", "Bytes of events that wait to be written.")
+	descLogBacklog = desc("postrider_eventlog_backlog", "Bytes of events that wait to be written.")
 	descLogFailing = desc("postrider_eventlog_failing", "1 while the event log cannot be written.")
 
 	descOutConnections = desc("postrider_out_connections", "Outbound connections that are open.", "site")
@@ -123,6 +151,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descInConnections, descInSessions, descInMessages, descInBytes, descInTLS, descAcceptErrors,
 		descQueueMessages, descQueueRecipients, descQueueOldest, descQueueBytes, descQueueMemory, descDiskFree, descSegmentsFree, descSegments,
+		descQueueAge, descDuplicates, descStall, descL0, descCompaction, descWAL, descCacheHits, descDiskRatio,
 		descImbalance, descLogEvents, descLogDropped, descLogBacklog, descLogFailing, descOutConnections, descSuspended, descExpiry,
 	} {
 		out <- d
@@ -159,6 +188,16 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(descDiskFree, float64(q.DiskFreeBytes))
 	gauge(descSegmentsFree, float64(q.SegmentsFree))
 	gauge(descSegments, float64(q.SegmentsTotal))
+	gauge(descDuplicates, float64(q.InFlight), "in_flight")
+	gauge(descDuplicates, float64(q.Unsynced), "unsynced")
+	out <- ages(&q)
+	s := ask(c.s.Store)
+	counter(descStall, s.StallTime.Seconds())
+	gauge(descL0, float64(s.TopLevelFiles))
+	counter(descCompaction, float64(s.CompactionBytes))
+	counter(descWAL, float64(s.WALBytes))
+	gauge(descCacheHits, s.CacheHitRatio)
+	gauge(descDiskRatio, s.DiskFreeRatio)
 	gauge(descImbalance, float64(ask(c.s.Ledger).Imbalance()))
 	e := ask(c.s.EventLog)
 	counter(descLogEvents, float64(e.Events))
@@ -171,6 +210,21 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		expiry = unix(t)
 	}
 	gauge(descExpiry, expiry)
+}
+
+// ages is the histogram of what waits. Its sum is not known and stands at 0.
+func ages(q *Queue) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(q.AgeBounds))
+	var below uint64
+	for k, bound := range q.AgeBounds {
+		below += uint64(q.Ages[k])
+		buckets[bound.Seconds()] = below
+	}
+	all := below
+	if n := len(q.AgeBounds); n < len(q.Ages) {
+		all += uint64(q.Ages[n])
+	}
+	return prometheus.MustNewConstHistogram(descQueueAge, all, 0, buckets)
 }
 
 // lanes sums up those that share a label, since a series may be given once only.
