@@ -147,7 +147,7 @@ func (q *Queue) moveDomainLocked(d *domain, to *Lane, told *notices) {
 	}
 	d.lane = to
 	if n > 0 {
-		to.oldest = min(to.oldest, from.oldest)
+		to.oldest = 0 // what from.aged holds is older than from.oldest says: look at all
 		to.ringLocked(d)
 		to.ready += n
 		for range n {

@@ -61,7 +61,8 @@ func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
 // nextLocked returns the slot that is next in l, and gives the turn to the next
 // domain; 0 when there is none. While the worker is behind, no moved message may
 // be leased (hotOnly), since its settlement would have to wait for Pebble; fresh
-// mail is not to wait behind those.
+// mail is not to wait behind those, as long as there are not more than maxSkips of
+// them before it in its domain's line.
 func (q *Queue) nextLocked(l *Lane, hotOnly bool) uint32 {
 	d := l.ring
 	if d == nil {
@@ -79,6 +80,7 @@ func (q *Queue) nextLocked(l *Lane, hotOnly bool) uint32 {
 			break
 		}
 	}
+	l.ring = d // the next look begins where this one gave up
 	return 0
 }
 

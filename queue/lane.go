@@ -286,8 +286,12 @@ func (q *Queue) leaseOlder(l *Lane, j *Job, before int64, maxRcpts int) bool {
 		i := l.aged[len(l.aged)-1]
 		l.aged = l.aged[:len(l.aged)-1]
 		s := q.tb.At(i)
-		if State(s.State()) != Ready || q.domains[s.Domain].lane != l || s.IDMilli() >= before {
+		if State(s.State()) != Ready || q.domains[s.Domain].lane != l {
 			continue // it went another way since it was found
+		}
+		if s.IDMilli() >= before { // the caller's clock went back, or another waits in this slot
+			l.oldest = min(l.oldest, s.IDMilli())
+			continue
 		}
 		if !s.Has(table.Hot) && q.behind.Load() {
 			l.oldest, l.aged = min(l.oldest, s.IDMilli()), l.aged[:0]

@@ -26,6 +26,7 @@ type Queue struct {
 	st        *store
 	lock      io.Closer
 	base      time.Time // tick 0
+	lastTime  time.Time // the latest on record at Open
 	largeDir  string
 	maxRecord int64 // largest record of the spool
 	ballast   bool  // the disk is a real one
@@ -179,6 +180,7 @@ func (q *Queue) open() error {
 	if q.sp, err = q.openSpool(rc); err != nil {
 		return err
 	}
+	q.lastTime = q.sp.LastTime()
 	q.genLow, q.maxRecord = q.sp.Low(), q.sp.MaxRecord()
 	// A generation is recycled only when the rows are synced past it. Of an empty
 	// log this cannot be asked: it begins anew with each start.
@@ -241,6 +243,10 @@ func (q *Queue) abandon() error {
 	}
 	return errors.Join(err, q.lock.Close())
 }
+
+// LastTime returns the latest time that was on record when the queue was opened:
+// that of the last record, or of a clean end. It is zero for a new queue.
+func (q *Queue) LastTime() time.Time { return q.lastTime }
 
 // Loaded returns a channel that is closed when the schedule of what waited at
 // Open is rebuilt.

@@ -142,6 +142,7 @@ func (e *Engine) flushLog() {
 	defer tick.Stop()
 	for {
 		e.markLogged()
+		e.watchClock()
 		select {
 		case <-e.flushNow:
 		case <-tick.C:

@@ -176,7 +176,7 @@ func (l *lane) expire() {
 		return
 	}
 	src := &source{l: l}
-	for l.e.pull.Err() == nil {
+	for l.e.pull.Err() == nil && !l.e.ExpirySuspended() {
 		// By whole milliseconds that have passed, so that each is judged as old.
 		d := src.older(l.e.o.Clock().Add(-l.e.o.Retry.Lifetime))
 		if d == nil {

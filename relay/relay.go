@@ -79,7 +79,10 @@ type Options struct {
 	// what every server must take (RFC 5321 section 4.5.3.1.8).
 	RecipientsPerTransaction int
 	Clock                    func() time.Time // nil: time.Now
-	Observe                  Observer         // nil: nobody is told
+	// ClockKept reports that a time service keeps the wall clock, so that a leap of
+	// it is believed. nil: as the kernel says.
+	ClockKept func() bool
+	Observe   Observer // nil: nobody is told
 }
 
 // Observer is told of what concerns the engine rather than a message.
@@ -87,6 +90,8 @@ type Observer interface {
 	// LanePaused says that a hop could not be reached and is left alone for a
 	// while. cause is for the operator only.
 	LanePaused(lane string, reason mail.Status, pause time.Duration, cause error)
+	// ClockDoubted says that the wall clock has leapt, and what follows from it.
+	ClockDoubted(err error)
 }
 
 // Engine is a running relay.
@@ -99,6 +104,8 @@ type Engine struct {
 
 	pull        context.Context // ends when nothing new is handed out
 	stopPull    context.CancelFunc
+	clock       clockGuard
+	opened      time.Time
 	work        context.Context // ends when connections and commits must let go
 	stopWork    context.CancelFunc
 	flushNow    chan struct{}  // asks the log flusher not to wait
@@ -119,6 +126,9 @@ type Engine struct {
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.ClockKept == nil {
+		o.ClockKept = kernelKeepsTime
 	}
 	if o.ConnectionsPerHop <= 0 {
 		o.ConnectionsPerHop = 20
@@ -144,6 +154,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	e.queue = opened
+	if err := e.startClock(); err != nil {
+		return nil, errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
+	}
 	return e, nil
 }
 

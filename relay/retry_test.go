@@ -58,7 +58,7 @@ func TestLifetimeEndsWithAnAttempt(t *testing.T) {
 		{life, 0},
 		{life + time.Second, 0},
 	} {
-		r := e.judge(mail.HopSMTP, &mail.Delivery{}, later, 40, tt.age, now)
+		r := e.judge(mail.HopSMTP, &mail.Delivery{Envelope: &mail.Envelope{}}, later, 40, tt.age, now)
 		switch {
 		case tt.wait > 0 && (r.State != queue.Deferred || r.Due.After(now.Add(tt.wait)) || !r.Due.After(now)):
 			t.Errorf("at age %v: %v, due in %v", tt.age, r.State, r.Due.Sub(now))

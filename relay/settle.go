@@ -50,13 +50,16 @@ func (e *Engine) judge(hop mail.HopKind, d *mail.Delivery, outcome mail.Status, 
 		r.State = queue.Delivered
 	case outcome.Permanent():
 		r.State = queue.Failed
-	case age >= e.o.Retry.Lifetime:
+	case age >= e.o.Retry.Lifetime && !e.clock.suspends(d.Envelope.ArrivedMicro):
 		r.State = queue.Failed
 		r.Status = expired(outcome)
 	default:
 		r.State = queue.Deferred
 		wait := e.o.Retry.next(attempts, age, e.random())
-		r.Due = now.Add(min(wait, e.o.Retry.Lifetime-age)) // the last attempt ends the lifetime
+		if left := e.o.Retry.Lifetime - age; left > 0 {
+			wait = min(wait, left) // the last attempt ends the lifetime
+		}
+		r.Due = now.Add(wait)
 	}
 	return r
 }

@@ -61,7 +61,7 @@ func queueCommand(load func() (*config.Config, error)) *cobra.Command {
 	a := &asker{load: load}
 	queue := &cobra.Command{Use: "queue", Short: "Look at the queue, and drop from it", Args: cobra.NoArgs, RunE: needVerb}
 	a.flags(queue)
-	queue.AddCommand(queueList(a), queueSummary(a), queueShow(a), queueCat(a), queueDrop(a))
+	queue.AddCommand(queueList(a), queueSummary(a), queueShow(a), queueCat(a), queueDrop(a), queueConfirmClock(a))
 	return queue
 }
 
@@ -233,6 +233,19 @@ func (a *asker) drop(cmd *cobra.Command, s *selection, reason string, all, yes, 
 		return &exitError{code, nil}
 	}
 	return nil
+}
+
+func queueConfirmClock(a *asker) *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm-clock", Short: "Say that a clock that has leapt is right, so that old mail expires by it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := a.client()
+			if err != nil {
+				return err
+			}
+			return ended(client.ConfirmClock(cmd.Context()))
+		},
+	}
 }
 
 // confirmed asks a person; without one nothing is confirmed.

@@ -81,6 +81,9 @@ type Queue interface {
 	// Drop ends the recipients that s matches, without telling anybody. It
 	// returns once that is durable.
 	Drop(ctx context.Context, s Selector, actor, reason string) (DropResult, error)
+	// ConfirmClock says that the wall clock is right, so that what is too old by it
+	// expires. It reports whether that was in doubt.
+	ConfirmClock() (bool, error)
 }
 
 // Check is one thing that readiness depends on.

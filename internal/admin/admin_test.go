@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // queue is a queue of n messages in memory.
 type queue struct {
+	doubt   bool
 	n       int
 	fail    error // given after the first message
 	dropped []admin.Selector
@@ -67,6 +68,12 @@ func (q *queue) Raw(_ context.Context, want mail.ID) (io.ReadCloser, int64, erro
 		return io.NopCloser(strings.NewReader("Subj")), 22, nil
 	}
 	return nil, 0, admin.ErrNotFound
+}
+
+func (q *queue) ConfirmClock() (bool, error) {
+	was := q.doubt
+	q.doubt = false
+	return was, nil
 }
 
 func (q *queue) Drop(_ context.Context, s admin.Selector, actor, reason string) (admin.DropResult, error) {
@@ -141,6 +148,13 @@ func TestClient(t *testing.T) {
 	want := admin.Selector{ToDomain: "exmaple.example"}
 	if r, err := c.Drop(ctx, want, false, "root", "a typo"); err != nil || r.Done != 2 || q.reason != "root: a typo" || !reflect.DeepEqual(q.dropped[0], want) {
 		t.Errorf("drop: %+v, %v, %+v", r, err, q)
+	}
+	q.doubt = true
+	if err := c.ConfirmClock(ctx); err != nil || q.doubt {
+		t.Errorf("the clock is confirmed: %v", err)
+	}
+	if err := c.ConfirmClock(ctx); !errors.Is(err, admin.ErrNotFound) {
+		t.Errorf("a clock that nobody doubts: %v", err)
 	}
 	if _, err := c.Drop(ctx, admin.Selector{Limit: 5}, false, "root", "oops"); !errors.Is(err, admin.ErrSelector) {
 		t.Errorf("a drop of everything: %v", err)

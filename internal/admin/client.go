@@ -198,3 +198,16 @@ func failure(resp *http.Response) error {
 
 // Timeout bounds what a command waits for an answer that is not a listing.
 const Timeout = 30 * time.Second
+
+// ConfirmClock says that the wall clock is right; ErrNotFound when nobody doubts it.
+func (c *Client) ConfirmClock(ctx context.Context) error {
+	resp, err := c.do(ctx, http.MethodPost, "/api/v1/queue/confirm-clock")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() // nothing of it is read
+	if resp.StatusCode != http.StatusOK {
+		return failure(resp)
+	}
+	return nil
+}

@@ -151,6 +151,7 @@ func (s *Server) content(m *http.ServeMux, guard func(http.HandlerFunc) http.Han
 	m.Handle("GET /api/v1/messages/{id}", guard(s.show))
 	m.Handle("GET /api/v1/messages/{id}/raw", guard(s.raw))
 	m.Handle("POST /api/v1/queue/drop", guard(s.drop))
+	m.Handle("POST /api/v1/queue/confirm-clock", guard(s.confirmClock))
 }
 
 func (s *Server) socketHandler() http.Handler {
@@ -353,6 +354,18 @@ func (s *Server) drop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, result)
+}
+
+func (s *Server) confirmClock(w http.ResponseWriter, _ *http.Request) {
+	was, err := s.o.Queue.ConfirmClock()
+	switch {
+	case err != nil:
+		failWith(w, err)
+	case !was:
+		fail(w, http.StatusNotFound, "nobody doubted the clock")
+	default:
+		reply(w, http.StatusOK, struct{}{})
+	}
 }
 
 type problem struct {

@@ -100,3 +100,7 @@ func (o observer) LanePaused(lane string, reason mail.Status, pause time.Duratio
 	o.a.diag.Warn("the next hop can not be reached; its mail waits",
 		zap.String("lane", lane), zap.String("reason", reason.String()), zap.Duration("pause", pause), zap.Error(cause))
 }
+
+func (o observer) ClockDoubted(err error) {
+	o.a.diag.Error("the clock has leapt; `postrider queue confirm-clock` says that it is right", zap.Error(err))
+}

@@ -142,6 +142,9 @@ func (a *App) problems(s *admin.Status) []admin.Problem {
 	if s.ReloadError != "" {
 		say(admin.LevelWarning, "the last reload was refused, the configuration before it is in force: %s", s.ReloadError)
 	}
+	if a.engine.ExpirySuspended() {
+		say(admin.LevelWarning, "the clock has leapt, so nothing that waits expires; if it is right: postrider queue confirm-clock")
+	}
 	if s.LogDropped > 0 {
 		say(admin.LevelWarning, "%d events could not be written to the log", s.LogDropped)
 	}
@@ -208,6 +211,8 @@ func (o operatorQueue) Drop(ctx context.Context, s admin.Selector, actor, reason
 	r, err := o.e.Drop(ctx, filter, actor, reason)
 	return admin.DropResult{Matched: r.Matched, Done: r.Done, Skipped: r.Skipped}, err
 }
+
+func (o operatorQueue) ConfirmClock() (bool, error) { return o.e.ConfirmClock() }
 
 // filterOf translates a selector.
 func filterOf(s admin.Selector) (queue.Filter, error) {

@@ -246,7 +246,7 @@ func (c *writer) commit(buf []byte, records int) []byte {
 	s := c.s
 	h := record.GroupHeader{
 		Gen: c.cur.gen, Sequence: c.seq + 1, Synced: c.off, Low: max(c.wantLow, c.low),
-		TimeMS: s.highest.Load(), Logged: c.logged,
+		TimeMS: s.latest(), Logged: c.logged,
 		Length: uint32(len(buf)), Count: uint32(records),
 	}
 	record.PutGroupHeader(buf, c.seed, c.off, &h)

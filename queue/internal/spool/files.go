@@ -43,9 +43,9 @@ func syncDir(fsys vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// replaceFile writes a small file so that after a crash it is there whole, in the
+// ReplaceFile writes a small file so that after a crash it is there whole, in the
 // old form or the new.
-func replaceFile(fsys vfs.FS, dir, name string, data []byte) error {
+func ReplaceFile(fsys vfs.FS, dir, name string, data []byte) error {
 	path := fsys.PathJoin(dir, name)
 	f, err := fsys.Create(path+".new", vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -66,8 +66,8 @@ func replaceFile(fsys vfs.FS, dir, name string, data []byte) error {
 // maxSmallFile bounds what is read of a file that is read whole.
 const maxSmallFile = 1 << 20
 
-// readFile reads a small file; nil when there is none.
-func readFile(fsys vfs.FS, dir, name string) ([]byte, error) {
+// ReadFile reads a small file; nil when there is none.
+func ReadFile(fsys vfs.FS, dir, name string) ([]byte, error) {
 	f, err := fsys.Open(fsys.PathJoin(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -61,7 +61,7 @@ func (c *writer) begin(sl *slot, gen, prev uint64, prevEnd int64) error {
 	}
 	h := record.SegmentHeader{
 		UUID: c.epoch.UUID, Epoch: c.epoch.Boots, Gen: gen, Low: max(c.wantLow, c.low), Prev: prev, PrevEnd: prevEnd,
-		Capacity: s.o.SegmentBytes, TimeMS: s.highest.Load(), Logged: c.logged,
+		Capacity: s.o.SegmentBytes, TimeMS: s.latest(), Logged: c.logged,
 	}
 	var p [record.SegmentHeaderLen]byte
 	err := writeFull(sl.file, record.AppendSegmentHeader(p[:0], &h), 0)
@@ -106,14 +106,14 @@ func (c *writer) retire() {
 // saveEpoch rewrites the epoch file with the present end of the log.
 func (c *writer) saveEpoch(clean bool) error {
 	c.epoch.Clean = clean
-	c.epoch.TimeMS = max(c.epoch.TimeMS, c.s.highest.Load())
+	c.epoch.TimeMS = max(c.epoch.TimeMS, c.s.latest())
 	if c.cur != nil {
 		c.epoch.End = LSN{Gen: c.cur.gen, Off: c.off}
 	}
 	if clean {
 		c.epoch.Reserved = c.cur.gen
 	}
-	return replaceFile(c.s.o.FS, c.s.o.Dir, epochName, record.AppendEpoch(nil, &c.epoch))
+	return ReplaceFile(c.s.o.FS, c.s.o.Dir, epochName, record.AppendEpoch(nil, &c.epoch))
 }
 
 // recorded takes note that low and logged are on disk.

@@ -76,6 +76,7 @@ func (s *Spool) open(r *recovery, replay func(*Recovered) error) error {
 	if err := r.load(); err != nil {
 		return err
 	}
+	s.lastMS = r.timeMS // before this opening adds its own
 	s.recovery = Recovery{Clean: r.epoch.Clean || r.epoch.Boots == 0, Boots: r.epoch.Boots + 1}
 	gen, err := s.newEpoch(r)
 	if err != nil {
@@ -157,7 +158,7 @@ func (s *Spool) newEpoch(r *recovery) (uint64, error) {
 	if len(r.chain) > 0 {
 		e.End = LSN{Gen: r.chain[len(r.chain)-1].h.Gen, Off: r.end}
 	}
-	if err := replaceFile(s.o.FS, s.o.Dir, epochName, record.AppendEpoch(nil, &e)); err != nil {
+	if err := ReplaceFile(s.o.FS, s.o.Dir, epochName, record.AppendEpoch(nil, &e)); err != nil {
 		return 0, fmt.Errorf("write epoch file: %w", err)
 	}
 	s.incarnation = e.Incarnation

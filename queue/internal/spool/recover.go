@@ -58,7 +58,7 @@ func (r *recovery) load() error {
 }
 
 func (r *recovery) loadEpoch() error {
-	p, err := readFile(r.o.FS, r.o.Dir, epochName)
+	p, err := ReadFile(r.o.FS, r.o.Dir, epochName)
 	if err != nil {
 		return fmt.Errorf("read epoch file: %w", err)
 	}
@@ -76,7 +76,7 @@ func (r *recovery) loadEpoch() error {
 }
 
 func (r *recovery) loadGaps() error {
-	p, err := readFile(r.o.FS, r.o.Dir, gapsName)
+	p, err := ReadFile(r.o.FS, r.o.Dir, gapsName)
 	if err != nil {
 		return fmt.Errorf("read gaps file: %w", err)
 	}

@@ -43,7 +43,7 @@ func (r *recovery) keepCopy(w *walker, g Gap) error {
 	if err := w.readAt(p, g.From); err != nil && !errors.Is(err, record.ErrMalformed) {
 		return fmt.Errorf("read damaged part: %w", err)
 	}
-	return replaceFile(r.o.FS, r.o.Dir, fmt.Sprintf("quarantine-%d-%d.bin", g.Gen, g.From), p)
+	return ReplaceFile(r.o.FS, r.o.Dir, fmt.Sprintf("quarantine-%d-%d.bin", g.Gen, g.From), p)
 }
 
 // rebuildEpoch makes up for a lost epoch file from the segment headers. The boot
@@ -80,5 +80,5 @@ func (r *recovery) saveGaps() error {
 	if len(all) > maxSmallFile/32 {
 		return fmt.Errorf("%w: more than %d gaps", ErrDamaged, maxSmallFile/32)
 	}
-	return replaceFile(r.o.FS, r.o.Dir, gapsName, record.AppendGaps(nil, all))
+	return ReplaceFile(r.o.FS, r.o.Dir, gapsName, record.AppendGaps(nil, all))
 }

@@ -182,7 +182,8 @@ type Spool struct {
 	recovery Recovery
 
 	incarnation uint32
-	highest     atomic.Int64  // highest time in an id, Unix milliseconds
+	highest     atomic.Int64  // latest time there was, Unix milliseconds
+	lastMS      int64         // the one on record at Open, Unix milliseconds; 0: none
 	counter     atomic.Uint32 // of ids
 
 	table   atomic.Pointer[[]*use] // generations that may be read, rising; replaced by the commit goroutine
@@ -203,21 +204,33 @@ func (s *Spool) Recovery() Recovery { return s.recovery }
 // Incarnation is the random part of the ids of this opening.
 func (s *Spool) Incarnation() uint32 { return s.incarnation }
 
-// NextID returns an id that was never issued before and never will be again. Its
-// time is that of the clock, or the highest in any earlier id if that is later.
-func (s *Spool) NextID() mail.ID {
+// LastTime returns the latest time on record at Open; zero in a new spool.
+func (s *Spool) LastTime() time.Time {
+	if s.lastMS == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(s.lastMS)
+}
+
+// latest is the latest time there was, now included, in Unix milliseconds: what
+// headers keep, so that the next opening knows of a clock that leapt.
+func (s *Spool) latest() int64 {
 	now := s.o.Clock().UnixMilli()
 	for {
 		high := s.highest.Load()
 		if now <= high {
-			now = high
-			break
+			return high
 		}
 		if s.highest.CompareAndSwap(high, now) {
-			break
+			return now
 		}
 	}
-	return mail.MakeID(now, s.o.Node, s.incarnation, s.counter.Add(1))
+}
+
+// NextID returns an id that was never issued before and never will be again. Its
+// time is that of the clock, or the highest in any earlier id if that is later.
+func (s *Spool) NextID() mail.ID {
+	return mail.MakeID(s.latest(), s.o.Node, s.incarnation, s.counter.Add(1))
 }
 
 // MaxRecord is the greatest length of Head and Body together that a Write may
