@@ -297,13 +297,18 @@ func TestStopWhileADiskHangs(t *testing.T) {
 		}()
 	}
 	<-disk.hangs
-	time.AfterFunc(time.Second, func() { close(disk.open) })
-	a.stopWithin(1500 * time.Millisecond)
-	for i := range replies {
-		if got := <-replies[i]; strings.HasPrefix(got, "250") {
-			t.Errorf("session %d was told %q", i, got)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for i := range replies {
+			if got := <-replies[i]; strings.HasPrefix(got, "250") {
+				t.Errorf("session %d was told %q", i, got)
+			}
 		}
-	}
+		close(disk.open) // the sessions have ended before it lets go
+	}()
+	a.stopWithin(3 * time.Second)
+	<-told
 }
 
 // A next hop that can't be reached costs no message an attempt, and mail moves
