@@ -141,6 +141,7 @@ type Ledger struct {
 	Corrupted        int64 `json:"corrupted"`
 	OutOfOrder       int64 `json:"out_of_order"` // overtaken by a later message of the same connection
 	AfterBounce      int64 `json:"delivered_after_bounce"`
+	FalseBounces     int64 `json:"bounced_after_delivery"`
 	DelayNotices     int64 `json:"delay_notices"`
 }
 
