@@ -62,8 +62,9 @@ func allowed() map[string]string {
 		"bench/result":       "", // plain data
 		"bench/ledger":       "bench/result",
 		"bench/cost":         "bench/result",
-		"bench/report":       "bench/result",
-		"bench/gate":         "bench/result",
+		"bench/stat":         "", // arithmetic
+		"bench/report":       "bench/result bench/stat",
+		"bench/gate":         "bench/result bench/stat",
 		"bench/load":         "bench/ledger bench/result relay/smtp internal/mail internal/wire internal/bufpool",
 		"bench/sink":         "bench/ledger bench/result internal/mail internal/wire internal/bufpool",
 		"bench/access":       "bench/result internal/mail internal/wire internal/bufpool",
