@@ -117,7 +117,7 @@ func (e *engine) refuseLine(s mail.Status, rule string) {
 	}
 	size, _, ok := smtp.ParseBdat(e.arg)
 	if !ok {
-		e.stop(s, rule, wire.ReasonProtocol)
+		e.stopInChunk(s, rule)
 		return
 	}
 	e.refuseChunk(size, s, rule)

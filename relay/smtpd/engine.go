@@ -199,6 +199,7 @@ func (e *engine) handshake() bool {
 // absolute span, so that sending octet by octet gains nothing.
 func (e *engine) readLine() ([]byte, bool) {
 	skipping := false
+	verb := smtp.VerbUnknown
 	for {
 		if e.w.Draining() {
 			e.stop(replyDrain, ruleDrain, wire.ReasonDrain)
@@ -207,14 +208,20 @@ func (e *engine) readLine() ([]byte, bool) {
 		line, ok := e.w.Line()
 		switch {
 		case ok && (skipping || len(line)+2 > e.lim.ParamsBytes):
+			if !skipping {
+				verb, _ = smtp.ParseCommand(line)
+			}
 			e.waiting = time.Time{}
-			e.tooLong()
+			e.tooLong(verb)
 			return nil, false
 		case ok:
 			e.waiting = time.Time{}
 			return line, true
 		}
 		if b := e.w.Buffered(); len(b) >= e.lim.ParamsBytes {
+			if !skipping {
+				verb, _ = smtp.ParseCommand(b)
+			}
 			skipping = true // drop it, but not a CR that LF may follow
 			e.w.Discard(len(b) - 1)
 		}
@@ -230,9 +237,13 @@ func (e *engine) readLine() ([]byte, bool) {
 	}
 }
 
-// tooLong answers a line that was read over.
-func (e *engine) tooLong() {
+// tooLong answers a line that was read over. Behind a BDAT its chunk follows.
+func (e *engine) tooLong(verb smtp.Verb) {
 	e.verb, e.arg = smtp.VerbUnknown, nil
+	if verb == smtp.VerbBdat {
+		e.stopInChunk(replyLineLong, ruleLine)
+		return
+	}
 	e.give(replyLineLong, ruleLine)
 }
 

@@ -43,6 +43,7 @@ var (
 	replyTextEarly = mail.NewStatus(554, 5, 5, 1, "Text came though DATA was refused")
 	replyHTTP      = mail.NewStatus(554, 5, 5, 1, "This is no web server")
 	replyChunkHuge = mail.NewStatus(421, 4, 3, 4, "Chunk is too big to be read")
+	replyChunkLost = mail.NewStatus(421, 4, 5, 4, "Where the chunk ends is not known")
 	replyJunk      = mail.NewStatus(421, 4, 7, 0, "Too many commands without a message")
 	replyErrors    = mail.NewStatus(421, 4, 7, 0, "Too many errors")
 	replyRcptsEnd  = mail.NewStatus(421, 4, 5, 3, "Far too many recipients")

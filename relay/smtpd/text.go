@@ -75,8 +75,8 @@ func (e *engine) textAllowed() (mail.Status, string) {
 // bdat does one BDAT and its chunk (RFC 3030).
 func (e *engine) bdat(arg []byte) {
 	size, last, ok := smtp.ParseBdat(arg)
-	if !ok { // where the chunk ends is not known, so nothing can follow
-		e.stop(replyBdatSyntax, ruleSyntax, wire.ReasonProtocol)
+	if !ok {
+		e.stopInChunk(replyBdatSyntax, ruleSyntax)
 		return
 	}
 	if s, rule := e.textAllowed(); !s.IsZero() {
@@ -158,6 +158,14 @@ func (e *engine) refuseChunk(size int64, s mail.Status, rule string) {
 	}
 	e.give(s, rule)
 	e.w.SetBusy(false)
+}
+
+// stopInChunk refuses a BDAT whose chunk has no end that is known: what follows
+// may be text or commands, so the session can not go on.
+func (e *engine) stopInChunk(s mail.Status, rule string) {
+	if e.give(s, rule); !e.ended {
+		e.stop(replyChunkLost, "", wire.ReasonProtocol) // one refusal, one event
+	}
 }
 
 // begin readies for a text.
