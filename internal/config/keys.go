@@ -99,7 +99,7 @@ func queueSection() section {
 			duration(func(q *Queue) *time.Duration { return &q.RetryMin }, time.Second, day)},
 		field[Queue]{"warn_after", "duration", `"4h"`, "0 to 60d", "When the sender is told that a message is late; 0: never.",
 			duration(func(q *Queue) *time.Duration { return &q.WarnAfter }, 0, 60*day)},
-		field[Queue]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail is refused with 452. 0: the smaller of 256 MiB and 2% of the disk.",
+		field[Queue]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail is refused with 452. 0: the smaller of 256 MiB and 2% of the disk, plus the hot spool (8 segments of 64 MiB, together at most an eighth of the disk, at least 8 MiB) and 8 MiB, but at most a quarter of the disk.",
 			size(func(q *Queue) *int64 { return &q.Reserve }, 0, 1024*gib)},
 		field[Queue]{"memory", "size", `"64MiB"`, "1MiB to 64GiB", "Message texts kept in memory for their first attempt; others are read back from the disk.",
 			size(func(q *Queue) *int64 { return &q.Memory }, mib, 64*gib)},
