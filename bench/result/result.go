@@ -147,12 +147,13 @@ type Ledger struct {
 
 // Cost is what the server under test used.
 type Cost struct {
-	By string `json:"by,omitempty"` // "cgroup" or "process tree"; "" when not measured
+	By        string `json:"by,omitempty"`         // "cgroup v1", "cgroup v2" or "process tree"; "" when not measured
+	WrittenBy string `json:"written_by,omitempty"` // "cgroup", "device" (of everybody on it) or "processes"
 
 	UserSeconds     float64 `json:"user_s"`
 	SystemSeconds   float64 `json:"sys_s"`
-	RSSPeakBytes    int64   `json:"rss_peak_bytes"`
-	WrittenBytes    int64   `json:"written_bytes"` // at the device or of the group
+	RSSPeakBytes    int64   `json:"rss_peak_bytes"` // the most that was seen: anonymous and shared memory
+	WrittenBytes    int64   `json:"written_bytes"`  // see WrittenBy
 	ContextSwitches int64   `json:"context_switches,omitempty"`
 	OpenFiles       int64   `json:"open_files,omitempty"`
 

@@ -63,6 +63,7 @@ func allowed() map[string]string {
 		"bench/ledger":       "bench/result",
 		"bench/cost":         "bench/result",
 		"bench/stat":         "", // arithmetic
+		"bench/calibrate":    "bench/result",
 		"bench/report":       "bench/result bench/stat",
 		"bench/gate":         "bench/result bench/stat",
 		"bench/load":         "bench/ledger bench/result relay/smtp internal/mail internal/wire internal/bufpool",
