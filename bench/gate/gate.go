@@ -1,0 +1,264 @@
+// Package gate decides whether a new version of a server has become slower than
+// a kept one, from the files that postbench writes.
+//
+// A figure fails only when it is shown to have become worse than the limit
+// allows: the whole interval of the ratio lies beyond it. It passes when the
+// whole interval lies within. In between nobody knows, and the gate says how
+// many more runs it would take instead of guessing. The level is 0.01, or 0.05
+// with fewer than eight runs. By default the figures are messages per CPU
+// second and syncs per message, which a busy machine disturbs least.
+//
+// Speed does not excuse a broken account: a new run that lost, damaged or made
+// up mail, or that missed what its scenario demands, fails the gate at once, and
+// so does one whose durability class is weaker than the base's. Files of
+// different machines are refused unless the caller insists.
+//
+// # Concurrency
+//
+// Functions of their arguments, which they leave as they are.
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"postrider/bench/result"
+	"postrider/bench/stat"
+)
+
+// Limits says what is held against what.
+type Limits struct {
+	// MaxRegress is the share by which a figure may become worse: 0.05.
+	MaxRegress float64
+	// Figures are keys of result.Figures; none: messages/cpu-s and syncs/message.
+	Figures []string
+	// AnyMachine allows files of different machines, whose figures do not compare.
+	AnyMachine bool
+}
+
+// Verdict is what the gate says.
+type Verdict int
+
+// The verdicts, from the mildest.
+const (
+	Pass     Verdict = iota
+	MoreRuns         // the interval holds the limit
+	Fail
+)
+
+// String returns the word that is printed.
+func (v Verdict) String() string {
+	switch v {
+	case Pass:
+		return "pass"
+	case MoreRuns:
+		return "need more runs"
+	default:
+		return "FAIL"
+	}
+}
+
+// Row is the verdict about one figure of one pair of scenario and target.
+type Row struct {
+	Scenario, Target string
+	Figure           result.Figure
+	stat.Comparison          // base is A, new is B
+	Limit            float64 // the ratio that must not be passed
+	Verdict          Verdict
+	// MoreBase and MoreNew are the runs that are missing for a verdict, both 0
+	// with MoreRuns when the ratio is too near to the limit to tell.
+	MoreBase, MoreNew int
+}
+
+// Report is the verdict about all.
+type Report struct {
+	Verdict Verdict
+	Rows    []Row
+	Broken  []string // why it fails whatever the figures say
+	Notes   []string // what the reader should know
+}
+
+// Default returns the keys of the figures that are checked when none are named.
+func Default() []string { return []string{"messages/cpu-s", "syncs/message"} }
+
+// Check holds the runs of fresh against those of base. An error means that they
+// cannot be compared.
+func Check(base, fresh *result.File, l Limits) (*Report, error) {
+	if l.MaxRegress <= 0 || l.MaxRegress >= 1 {
+		return nil, fmt.Errorf("limit of %v: it must lie between 0 and 100%%", l.MaxRegress)
+	}
+	figures, err := figures(l.Figures)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{}
+	if differ := differences(base.Machine, fresh.Machine); len(differ) > 0 {
+		if !l.AnyMachine {
+			return nil, fmt.Errorf("the files are of different machines: %s", strings.Join(differ, "; "))
+		}
+		r.note("the files are of different machines, so the ratios say little: %s", strings.Join(differ, "; "))
+	}
+	for _, run := range base.Runs {
+		if run.Ledger.Lost > 0 {
+			return nil, fmt.Errorf("%s lost %d duties in the base, which is none then", label(&run), run.Ledger.Lost)
+		}
+	}
+	r.account(fresh)
+	if err := r.pairs(base, fresh, figures, l.MaxRegress); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func figures(keys []string) (list []result.Figure, err error) {
+	if len(keys) == 0 {
+		keys = Default()
+	}
+	for _, key := range keys {
+		f, ok := result.FigureOf(key)
+		if !ok {
+			var known []string
+			for _, f := range result.Figures() {
+				known = append(known, f.Key)
+			}
+			return nil, fmt.Errorf("no figure %q: known are %s", key, strings.Join(known, ", "))
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+func (r *Report) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(r.Notes, n) {
+		r.Notes = append(r.Notes, n)
+	}
+}
+
+func (r *Report) broken(format string, args ...any) {
+	r.Broken = append(r.Broken, fmt.Sprintf(format, args...))
+	r.Verdict = Fail
+}
+
+// label names a run.
+func label(run *result.Run) string {
+	return fmt.Sprintf("%s, %s, run %d", run.Scenario, run.Target.Name, run.Index)
+}
+
+// account fails what no speed makes up for.
+func (r *Report) account(fresh *result.File) {
+	for i := range fresh.Runs {
+		run := &fresh.Runs[i]
+		for _, c := range []struct {
+			n    int64
+			what string
+		}{
+			{run.Ledger.Lost, "lost"},
+			{run.Ledger.Corrupted, "damaged"},
+			{run.Ledger.Phantom, "delivered although not accepted"},
+		} {
+			if c.n > 0 {
+				r.broken("%s: %d duties %s", label(run), c.n, c.what)
+			}
+		}
+		for _, f := range run.Failed {
+			r.broken("%s: %s", label(run), f)
+		}
+		for _, s := range run.Stamps {
+			r.note("%s %s: some of its runs are stamped %q", run.Scenario, run.Target.Name, s)
+		}
+	}
+}
+
+// pair is a scenario run against a target.
+type pair struct{ scenario, target string }
+
+// group returns the runs of each pair, and the pairs in the order of the file.
+func group(f *result.File) (order []pair, runs map[pair][]*result.Run) {
+	runs = map[pair][]*result.Run{}
+	for i := range f.Runs {
+		p := pair{f.Runs[i].Scenario, f.Runs[i].Target.Name}
+		if runs[p] == nil {
+			order = append(order, p)
+		}
+		runs[p] = append(runs[p], &f.Runs[i])
+	}
+	return order, runs
+}
+
+// errNothing is about files that have no pair or no figure in common.
+var errNothing = errors.New("the files have nothing in common to compare")
+
+func (r *Report) pairs(base, fresh *result.File, figures []result.Figure, maxRegress float64) error {
+	order, olds := group(base)
+	_, news := group(fresh)
+	for _, p := range order {
+		if news[p] == nil {
+			r.note("%s %s is in the base alone", p.scenario, p.target)
+			continue
+		}
+		if olds[p][0].Settings != news[p][0].Settings {
+			r.note("%s %s: the settings of the scenario differ between the files", p.scenario, p.target)
+		}
+		r.class(p, olds[p][0].Target.Class, news[p][0].Target.Class)
+		for _, f := range figures {
+			r.figure(p, f, values(olds[p], f), values(news[p], f), maxRegress)
+		}
+	}
+	if len(r.Rows) == 0 {
+		return errNothing
+	}
+	return nil
+}
+
+// class compares durability classes, whose names sort by strength.
+func (r *Report) class(p pair, old, fresh string) {
+	switch {
+	case old == "" || fresh == "" || old == fresh:
+	case fresh < old:
+		r.broken("%s %s: durability class %s, and %s in the base", p.scenario, p.target, fresh, old)
+	default:
+		r.note("%s %s: durability class %s is stronger than the base's %s", p.scenario, p.target, fresh, old)
+	}
+}
+
+func values(runs []*result.Run, f result.Figure) (list []float64) {
+	for _, r := range runs {
+		if v, measured := f.Of(r); measured {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+func (r *Report) figure(p pair, f result.Figure, old, fresh []float64, maxRegress float64) {
+	if len(old) == 0 {
+		r.note("%s %s: the base did not measure %s", p.scenario, p.target, f.Title)
+		return
+	}
+	if len(fresh) == 0 {
+		r.note("%s %s: the new file did not measure %s", p.scenario, p.target, f.Title)
+	}
+	row := Row{Scenario: p.scenario, Target: p.target, Figure: f, Comparison: stat.Compare(old, fresh), Limit: 1 + maxRegress}
+	if f.Higher {
+		row.Limit = 1 - maxRegress
+	}
+	row.judge()
+	r.Rows = append(r.Rows, row)
+	r.Verdict = max(r.Verdict, row.Verdict)
+}
+
+func (w *Row) judge() {
+	switch {
+	case !w.Bounded() && !w.certain(), !w.Excludes(w.Limit):
+		w.Verdict = MoreRuns
+		w.MoreBase, w.MoreNew, _ = w.More(w.Limit)
+	case (w.Ratio < w.Limit) == w.Figure.Higher:
+		w.Verdict = Fail
+	}
+}
+
+// certain reports whether the interval is an infinity that zeros caused, not a
+// lack of runs.
+func (w *Row) certain() bool { return w.Hi == 0 || w.Lo > 0 && w.Lo == w.Hi }
