@@ -231,6 +231,10 @@ type AccessResult struct {
 	PerSecond  float64 `json:"per_s"` // items
 	Latency    Latency `json:"latency"`
 	Violations int64   `json:"violations"` // answers that contradict the model of the mailbox
+	// Described tells the first violations in words.
+	Described []string `json:"described,omitempty"`
+	// Missed counts sessions for which no connection was free when they were due.
+	Missed int64 `json:"missed,omitempty"`
 }
 
 // Value is a figure of its own.
