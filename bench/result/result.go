@@ -33,6 +33,7 @@ type Machine struct {
 	Cores           int
 	MemoryBytes     int64
 	FileSystem      string // of the scratch folder
+	Disk            string `json:",omitempty"` // below it: "write back" or "write through", "rotational"
 	Virtual         string `json:",omitempty"` // "hypervisor" when the CPU says so
 }
 
