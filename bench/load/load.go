@@ -1,10 +1,17 @@
 // Package load makes mail traffic and knows what became of each piece of it.
 //
-// SMTP sends messages over a number of connections at once, each of which sends
-// the next as soon as the one before has its reply (a closed loop). Against a
-// server with PIPELINING the text of a message, its final dot and the commands of
-// the next message go out in one write, so that a message costs the generator one
-// write and one read.
+// SMTP sends messages over a number of connections at once. In the closed loop
+// each connection sends the next message as soon as the one before has its reply.
+// In an open loop messages are due at moments that a Pace lays down whatever the
+// server does: what is due while every connection is busy is sent late, counted as
+// missed, and its response latency counts from the moment at which it was due. So
+// a server that stalls shows its stall in the percentiles, which a closed loop
+// hides by waiting with it.
+//
+// Against a server with PIPELINING the closed loop puts the text of a message, its
+// final dot and the commands of the next message into one write, so that a message
+// costs the generator one write and one read. An open loop does not: a message is
+// never tied to a connection that still waits for another's reply.
 //
 // # What is accounted
 //
@@ -16,6 +23,12 @@
 // ends as exactly one of: accepted; refused; unknown, when the connection failed
 // after the end of the text was written and the reply did not come; unsent.
 //
+// Latencies hold accepted messages only. Response is from the moment at which a
+// message was due to its reply, Service from the moment at which it was begun,
+// which is before the connection if that is made for this message. In the closed
+// loop a message is due when its connection is free to send it, so that the two
+// are alike.
+//
 // # Concurrency
 //
 // An SMTP is run once. Counts may be asked from any goroutine while it runs.
@@ -23,11 +36,7 @@ package load
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,45 +44,9 @@ import (
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
+	"postrider/bench/result"
 	"postrider/relay/smtp"
 )
-
-// Options say what SMTP sends. Address is required; Messages or Duration must be
-// given, and with both the first that is reached ends the run.
-type Options struct {
-	Address  string        // HOST:PORT, or unix:PATH
-	Conns    int           // connections at once; 0: 1
-	Messages int64         // in all; 0: no limit
-	Duration time.Duration // 0: no limit
-
-	Sizes      []Size   // of the texts; empty: all of 4096 bytes
-	Recipients int      // of each message, 1 to 1000; 0: 1
-	Domains    []string // of the recipients, in turn; empty: "sink.invalid"
-	Sender     string   // "": "load@bench.invalid"
-	Run        uint64   // in X-Bench, below 1e10; 0: 1
-	FirstSeq   uint64   // number of the first message
-
-	Strict   bool // one command at a time even if PIPELINING is offered
-	BDAT     bool // MAIL, RCPT and BDAT LAST in one flight; needs CHUNKING and PIPELINING
-	InFlight int  // with BDAT: messages in the air on a connection, 1 to 64; 0: 1
-
-	PerConnection int          // messages after which a connection is replaced; 0: kept
-	Sources       []netip.Addr // addresses that connections come from, in turn; empty: the system's choice
-	Hello         string       // "": "load.bench.invalid"
-
-	Timeout  time.Duration // for a connection and for each reply; 0: 60 s
-	Failures int           // failed connections in a row after which a worker gives up; 0: 5; below 0: never
-
-	// Acked is called on the worker's goroutine for each message that was
-	// accepted, before anything else is sent; it may be nil.
-	Acked func(Ack)
-}
-
-// Size is a share of the messages: those of Bytes, headers included.
-type Size struct {
-	Bytes  int // at least MinBytes
-	Weight int // 0: 1
-}
 
 // Ack is a message that the server has taken.
 type Ack struct {
@@ -84,23 +57,18 @@ type Ack struct {
 	ID      []byte // the last word of the reply's text; valid during the call
 }
 
-// Counts are totals so far. For each kind of end, messages and their recipients.
-type Counts struct {
-	Accepted, Refused, Unknown, Unsent                         int64 // messages
-	AcceptedDuties, RefusedDuties, UnknownDuties, UnsentDuties int64
-	Bytes                                                      int64 // of the accepted texts
-	Connections                                                int64 // that were set up
-	Failures                                                   int64 // connections that failed
-}
-
-// Result is the outcome of a run.
+// Result is the outcome of a run, the warm-up left out.
 type Result struct {
 	Counts
-	Elapsed time.Duration
-	// Latency is the time in microseconds from the moment at which a message
-	// could be sent until its reply was read. It holds accepted messages only.
-	Latency *hdr.Histogram
-	// Err is the first failure of a connection, nil when there was none.
+	Warm    Counts        // of the warm-up
+	Elapsed time.Duration // from the end of the warm-up until the last reply
+	// Response and Service are latencies of accepted messages in microseconds.
+	Response, Service *hdr.Histogram
+	// Intervals are the ticks of the run, the warm-up's included, without what
+	// only server and sink know.
+	Intervals []result.Interval
+	// Err is the first failure of a connection or of HLog, nil when there was
+	// none.
 	Err error
 }
 
@@ -112,167 +80,138 @@ func (r *Result) Rate() float64 {
 	return float64(r.Accepted) / r.Elapsed.Seconds()
 }
 
-// ErrOptions reports options that make no sense.
-var ErrOptions = errors.New("load: bad options")
+// MissedAfter is how late a message of an open loop may be begun without being
+// counted as missed: a timer may take that long to wake its worker.
+const MissedAfter = time.Millisecond
 
 // SMTP is a generator.
 type SMTP struct {
-	o       Options
-	network string
-	next    atomic.Uint64 // messages handed out
-	workers []*worker
+	o         Options
+	network   string
+	stock     *stock
+	jobs      schedule
+	workers   []*worker
+	recorders []*recorder
+	logins    atomic.Uint64
+	stopped   atomic.Bool // nothing may be begun any more
+	measured  time.Time   // when the warm-up is over; set before the workers start
 }
 
 // New checks o and returns a generator.
 func New(o Options) (*SMTP, error) {
-	switch {
-	case o.Address == "":
-		return nil, fmt.Errorf("%w: no address", ErrOptions)
-	case o.Messages <= 0 && o.Duration <= 0:
-		return nil, fmt.Errorf("%w: neither messages nor duration", ErrOptions)
-	case o.Conns < 0 || o.Recipients < 0 || o.Recipients > 1000 || o.InFlight < 0 || o.InFlight > 64:
-		return nil, fmt.Errorf("%w: conns, recipients or inflight out of range", ErrOptions)
-	case o.BDAT && o.Strict:
-		return nil, fmt.Errorf("%w: BDAT in one flight is not strict", ErrOptions)
-	case o.Run >= 1e10:
-		return nil, fmt.Errorf("%w: run has more than 10 digits", ErrOptions)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	o.Conns, o.Recipients, o.InFlight = max(1, o.Conns), max(1, o.Recipients), max(1, o.InFlight)
-	o.Run = max(1, o.Run)
-	def := func(s *string, v string) {
-		if *s == "" {
-			*s = v
-		}
-	}
-	def(&o.Sender, "load@bench.invalid")
-	def(&o.Hello, "load.bench.invalid")
-	if len(o.Domains) == 0 {
-		o.Domains = []string{"sink.invalid"}
-	}
-	for _, w := range append([]string{o.Sender, o.Hello}, o.Domains...) {
-		if strings.ContainsAny(w, " <>\r\n\t") {
-			return nil, fmt.Errorf("%w: %q", ErrOptions, w)
-		}
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = time.Minute
-	}
-	if o.Failures == 0 {
-		o.Failures = 5
-	}
-	if len(o.Sizes) == 0 {
-		o.Sizes = []Size{{Bytes: 4096}}
+	signature, err := signature(&o)
+	if err != nil {
+		return nil, err
 	}
 	s := &SMTP{o: o, network: "tcp"}
+	if o.Sizes.corpus == nil {
+		s.stock = newStock(o.Shape, o.Seed)
+	}
 	if p, ok := strings.CutPrefix(o.Address, "unix:"); ok {
 		s.network, s.o.Address = "unix", p
 	}
+	for range min(o.Conns, 4*runtime.GOMAXPROCS(0)) {
+		s.recorders = append(s.recorders, newRecorder())
+	}
 	for i := range o.Conns {
-		w, err := newWorker(s, i)
-		if err != nil {
-			return nil, err
-		}
-		s.workers = append(s.workers, w)
+		s.workers = append(s.workers, newWorker(s, i, signature))
 	}
 	return s, nil
 }
 
 // Run sends until everything is sent, the duration is over, ctx ends or every
-// worker has given up. What is in flight then gets its reply first, within the
-// timeout. It may be called once.
+// worker has given up; see Options.Grace for what is then on its way. It may be
+// called once.
 func (s *SMTP) Run(ctx context.Context) Result {
-	if s.o.Duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.o.Duration)
-		defer cancel()
-	}
 	began := time.Now()
-	var wg sync.WaitGroup
+	s.measured = began.Add(s.o.Warmup)
+	s.jobs.start(&s.o, s.measured)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	done := make(chan struct{})
+	watch := newWatch(s, began)
+	var others, workers sync.WaitGroup
+	others.Go(func() { s.guard(ctx, cancel, cut, done) })
+	others.Go(func() { watch.run(done) })
 	for _, w := range s.workers {
-		wg.Go(func() { w.run(ctx) })
+		workers.Go(func() { w.run(ctx, hard) })
 	}
-	wg.Wait()
-	r := Result{Counts: s.Counts(), Elapsed: time.Since(began), Latency: newHistogram()}
+	workers.Wait()
+	ended := time.Now()
+	close(done)
+	others.Wait()
+	r := Result{Elapsed: max(0, ended.Sub(s.measured)), Intervals: watch.intervals, Err: watch.err}
+	total := newPair()
+	for _, rec := range s.recorders {
+		total.merge(rec.total)
+	}
+	r.Response, r.Service = total.response, total.service
 	for _, w := range s.workers {
-		r.Latency.Merge(w.latency)
+		c, warm := w.n.load(), w.warm.load()
+		r.add(&c)
+		r.Warm.add(&warm)
 		if r.Err == nil {
 			r.Err = w.firstErr
 		}
 	}
+	n := s.jobs.rest(ended)
+	r.Missed += n
+	r.Abandoned += n
 	return r
 }
 
-// Counts returns the totals so far.
+// guard ends the run when its time is over: at once what has not begun in the
+// closed loop, and after the grace everything.
+func (s *SMTP) guard(ctx context.Context, soft, cut context.CancelFunc, done <-chan struct{}) {
+	if s.o.Duration > 0 {
+		t := time.NewTimer(time.Until(s.measured.Add(s.o.Duration)))
+		defer t.Stop()
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		case <-t.C:
+			if s.o.Pace.Closed() {
+				soft()
+			}
+		}
+	} else {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+	}
+	t := time.NewTimer(s.o.Grace)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		s.stopped.Store(true)
+		soft()
+		cut()
+	}
+}
+
+// Counts returns the totals so far, the warm-up's included.
 func (s *SMTP) Counts() Counts {
 	var c Counts
 	for _, w := range s.workers {
-		w.n.addTo(&c)
+		n, warm := w.n.load(), w.warm.load()
+		c.add(&n)
+		c.add(&warm)
 	}
 	return c
 }
 
-// take hands out the number of the next message.
-func (s *SMTP) take() (seq uint64, ok bool) {
-	n := s.next.Add(1) - 1
-	if s.o.Messages > 0 && n >= uint64(s.o.Messages) {
-		return 0, false
-	}
-	return s.o.FirstSeq + n, true
-}
-
-// exhausted reports whether every message has been handed out.
-func (s *SMTP) exhausted() bool {
-	return s.o.Messages > 0 && s.next.Load() >= uint64(s.o.Messages)
-}
-
-func (s *SMTP) dial(ctx context.Context, worker int) (net.Conn, error) {
-	d := net.Dialer{Timeout: s.o.Timeout}
-	if n := len(s.o.Sources); n > 0 && s.network == "tcp" {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(s.o.Sources[worker%n], 0))
-	}
-	return d.DialContext(ctx, s.network, s.o.Address)
-}
-
 func (s *SMTP) client() smtp.ClientOptions {
 	t := s.o.Timeout
-	return smtp.ClientOptions{Name: s.o.Hello, Timeouts: smtp.Timeouts{
+	return smtp.ClientOptions{Name: s.o.Hello, LMTP: s.o.LMTP, Timeouts: smtp.Timeouts{
 		Greeting: t, Hello: t, Mail: t, Rcpt: t, Data: t, Block: t, End: t, Quit: min(t, time.Second),
 	}}
-}
-
-// newHistogram holds latencies from a microsecond to ten minutes, to 3 digits.
-func newHistogram() *hdr.Histogram { return hdr.New(1, 600_000_000, 3) }
-
-// chooser draws sizes by weight.
-type chooser struct {
-	random *rand.Rand
-	upTo   []int // running sums of the weights
-}
-
-func newChooser(sizes []Size, seed uint64) (*chooser, error) {
-	c := &chooser{random: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))}
-	sum := 0
-	for _, s := range sizes {
-		if s.Bytes < MinBytes || s.Weight < 0 {
-			return nil, fmt.Errorf("%w: a size of %d bytes, weight %d", ErrOptions, s.Bytes, s.Weight)
-		}
-		sum += max(1, s.Weight)
-		c.upTo = append(c.upTo, sum)
-	}
-	return c, nil
-}
-
-// next returns the index of a size.
-func (c *chooser) next() int {
-	last := len(c.upTo) - 1
-	if last == 0 {
-		return 0
-	}
-	n := c.random.IntN(c.upTo[last])
-	for i, u := range c.upTo {
-		if n < u {
-			return i
-		}
-	}
-	return last
 }

@@ -56,7 +56,7 @@ func run(t *testing.T, o load.Options) load.Result {
 
 // In every way of sending each duty arrives once, whole, and both ends agree.
 func TestEveryWay(t *testing.T) {
-	sizes := []load.Size{{Bytes: load.MinBytes, Weight: 5}, {Bytes: 513}, {Bytes: 4096, Weight: 5}, {Bytes: 70_001}, {Bytes: 300_000}}
+	sizes := load.MixSizes(load.Size{Bytes: load.MinBytes, Weight: 5}, load.Size{Bytes: 513}, load.Size{Bytes: 4096, Weight: 5}, load.Size{Bytes: 70_001}, load.Size{Bytes: 300_000})
 	for name, o := range map[string]load.Options{
 		"joined":   {},
 		"strict":   {Strict: true},
@@ -64,7 +64,7 @@ func TestEveryWay(t *testing.T) {
 		"inflight": {BDAT: true, InFlight: 16},
 		"fresh":    {PerConnection: 1},
 		"fresh3":   {PerConnection: 3, BDAT: true, InFlight: 2},
-		"rcpts":    {Recipients: 7, Domains: []string{"a.test", "b.test"}},
+		"rcpts":    {Recipients: load.FixedRecipients(7), Domains: load.DomainList("a.test", "b.test")},
 		"sources":  {Sources: []netip.Addr{netip.MustParseAddr("127.3.0.1"), netip.MustParseAddr("127.3.0.2")}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestEveryWay(t *testing.T) {
 				}
 			}
 			r := run(t, o)
-			rcpts := int64(max(1, o.Recipients))
-			if r.Err != nil || r.Accepted != 400 || r.AcceptedDuties != 400*rcpts || r.Latency.TotalCount() != 400 || len(acked) != 400 {
+			rcpts := int64(o.Recipients.Max())
+			if r.Err != nil || r.Accepted != 400 || r.AcceptedDuties != 400*rcpts || r.Response.TotalCount() != 400 || len(acked) != 400 {
 				t.Fatalf("%+v, %d acked", r, len(acked))
 			}
 			c, l := s.Counts(), ledger.Totals()
@@ -134,7 +134,7 @@ func TestEnds(t *testing.T) {
 			}
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				s, addr := startSink(t, "tcp", "127.0.0.1:0", sink.Options{Script: script(t, c.rules...)})
-				o.Address, o.Conns, o.Messages, o.Recipients, o.Failures = addr, 2, 100, c.rcpts, -1
+				o.Address, o.Conns, o.Messages, o.Recipients, o.Failures = addr, 2, 100, load.FixedRecipients(c.rcpts), -1
 				r := run(t, o)
 				if sc := s.Counts(); !c.check(r.Counts, sc) {
 					t.Errorf("load %+v\nsink %+v", r.Counts, sc)
@@ -169,8 +169,8 @@ func TestDuration(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for _, o := range []load.Options{
-		{}, {Address: "x"}, {Address: "x", Messages: 1, Recipients: 1001}, {Address: "x", Messages: 1, BDAT: true, Strict: true},
-		{Address: "x", Messages: 1, Sizes: []load.Size{{Bytes: load.MinBytes - 1}}}, {Address: "x", Messages: 1, Sender: "a b"},
+		{}, {Address: "x"}, {Address: "x", Messages: 1, Recipients: load.FixedRecipients(1001)}, {Address: "x", Messages: 1, BDAT: true, Strict: true},
+		{Address: "x", Messages: 1, Sizes: load.MixSizes(load.Size{Bytes: load.MinBytes - 1})}, {Address: "x", Messages: 1, Sender: "a b"},
 		{Address: "x", Messages: 1, Run: 1e10}, {Address: "x", Messages: 1, InFlight: 65},
 	} {
 		if _, err := load.New(o); err == nil {

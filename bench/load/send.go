@@ -5,22 +5,26 @@ import (
 	"time"
 )
 
-// sendJoined sends with PIPELINING: the text of one message and the commands of
-// the next share a write. left is how many messages the connection may still
-// carry, below 0 any number.
+// sendJoined sends with PIPELINING: in the closed loop the text of one message and
+// the commands of the next share a write. left is how many messages the connection
+// may still carry, below 0 any number.
 func (w *worker) sendJoined(ctx context.Context, left int) (more bool, err error) {
-	f := w.begin(ctx)
-	if f == nil {
-		return false, nil
-	}
-	w.envelope(f)
-	w.c.Data()
-	if err := w.c.Flush(); err != nil {
-		return true, err
-	}
+	var next *flight // whose commands are on their way
 	for {
-		if left > 0 {
+		f := next
+		if f == nil {
+			if left == 0 {
+				return true, nil
+			}
+			if f = w.begin(ctx, true); f == nil {
+				return false, nil
+			}
 			left--
+			w.envelope(f)
+			w.c.Data()
+			if err := w.c.Flush(); err != nil {
+				return true, err
+			}
 		}
 		open, err := w.readToData(f)
 		if err != nil {
@@ -34,9 +38,10 @@ func (w *worker) sendJoined(ctx context.Context, left int) (more bool, err error
 			w.over(f, 554)
 			w.c.Rset() // whatever it was that DATA was refused for
 		}
-		var next *flight
-		if left != 0 {
-			if next = w.begin(ctx); next != nil {
+		next = nil
+		if left != 0 && w.ahead() {
+			if next = w.begin(ctx, false); next != nil {
+				left--
 				w.envelope(next)
 				w.c.Data()
 			}
@@ -44,41 +49,41 @@ func (w *worker) sendJoined(ctx context.Context, left int) (more bool, err error
 		if err := w.c.Flush(); err != nil {
 			return true, err
 		}
-		code, err := w.read() // to the dot or to RSET
+		if open {
+			err = w.readEnd(f)
+		} else {
+			_, err = w.read() // to RSET
+		}
 		if err != nil {
 			return true, err
 		}
-		if open {
-			w.over(f, code)
+		if next != nil {
+			if next.began = w.free; next.tries == 0 {
+				next.due = w.free
+			}
 		}
-		if next == nil {
-			return left == 0, nil
-		}
-		next.began = w.free
-		f = next
 	}
-}
-
-// readToData reads the replies up to the one to DATA, and reports whether the
-// text is wanted.
-func (w *worker) readToData(f *flight) (bool, error) {
-	if err := w.readEnvelope(f); err != nil {
-		return false, err
-	}
-	code, err := w.read()
-	if err == nil && code < 400 && code != 354 {
-		err = errPhase
-	}
-	return code == 354, err
 }
 
 // appendText appends the text of f, or a lone dot when nobody is to get it, which
 // a server that says 354 all the same must be sent (RFC 2920 section 3.1).
 func (w *worker) appendText(f *flight) error {
 	if f.taken > 0 {
-		// The lines of the texts never begin with a dot: nothing to stuff.
-		if err := w.c.Chunk(w.text(f, time.Now()).text); err != nil {
+		m := w.text
+		m.make(f.seq, f.size, f.due, time.Now())
+		if err := w.c.Chunk(m.head); err != nil {
 			return err
+		}
+		for _, p := range m.pieces {
+			var err error
+			if m.dots {
+				_, err = w.c.Text(p, true)
+			} else {
+				err = w.c.Chunk(p) // no line begins with a dot: nothing to stuff
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	w.c.Dot(true)
@@ -89,7 +94,7 @@ func (w *worker) appendText(f *flight) error {
 // sendStrictly waits for each reply before it says the next thing.
 func (w *worker) sendStrictly(ctx context.Context, left int) (more bool, err error) {
 	for ; left != 0; left-- {
-		f := w.begin(ctx)
+		f := w.begin(ctx, true)
 		if f == nil {
 			return false, nil
 		}
@@ -119,19 +124,16 @@ func (w *worker) sendOneStrictly(f *flight) error {
 		return err
 	}
 	if code >= 300 {
+		f.later = code/100 == 4
 		return refuse()
 	}
-	for n := range w.s.o.Recipients {
+	for n := range f.recipients {
 		w.rcpt(f, n)
 		code, err := ask()
 		if err != nil {
 			return err
 		}
-		if code < 300 {
-			f.taken++
-		} else {
-			f.refused++
-		}
+		f.replied(n, code, true)
 	}
 	if f.taken == 0 {
 		return refuse()
@@ -144,16 +146,16 @@ func (w *worker) sendOneStrictly(f *flight) error {
 		if code < 400 {
 			return errPhase
 		}
+		f.later = f.later || code/100 == 4
 		return refuse()
 	}
 	if err := w.appendText(f); err != nil {
 		return err
 	}
-	if code, err = ask(); err != nil {
+	if err := w.c.Flush(); err != nil {
 		return err
 	}
-	w.over(f, code)
-	return nil
+	return w.readEnd(f)
 }
 
 // sendChunks sends MAIL, RCPT and BDAT LAST together, and some messages ahead of
@@ -165,9 +167,9 @@ func (w *worker) sendChunks(ctx context.Context, left int) (more bool, err error
 			// Behind a message whose end is not known: were all its recipients
 			// refused, the server might still have it open.
 			ahead := w.on > 0
-			f := w.begin(ctx)
+			f := w.begin(ctx, !ahead)
 			if f == nil {
-				more = false
+				more = ahead
 				break
 			}
 			left--
@@ -176,9 +178,7 @@ func (w *worker) sendChunks(ctx context.Context, left int) (more bool, err error
 				f.reset = true
 			}
 			w.envelope(f)
-			m := w.text(f, time.Now())
-			w.c.Bdat(int64(len(m.text)), true)
-			if err := w.c.Chunk(m.text); err != nil {
+			if err := w.appendChunk(f); err != nil {
 				return true, err
 			}
 			f.end = w.c.End()
@@ -197,6 +197,22 @@ func (w *worker) sendChunks(ctx context.Context, left int) (more bool, err error
 	}
 }
 
+// appendChunk appends the text of f as one chunk.
+func (w *worker) appendChunk(f *flight) error {
+	m := w.text
+	m.make(f.seq, f.size, f.due, time.Now())
+	w.c.Bdat(int64(m.bytes), true)
+	if err := w.c.Chunk(m.head); err != nil {
+		return err
+	}
+	for _, p := range m.pieces {
+		if err := w.c.Chunk(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readChunk reads the replies to one message.
 func (w *worker) readChunk(f *flight) error {
 	if f.reset {
@@ -211,16 +227,17 @@ func (w *worker) readChunk(f *flight) error {
 	if err := w.readEnvelope(f); err != nil {
 		return err
 	}
-	code, err := w.read()
-	if err != nil {
+	before := w.tallyOf(f).accepted.Load()
+	if err := w.readEnd(f); err != nil {
 		return err
 	}
-	if w.over(f, code); code >= 300 && w.on == 0 {
+	if w.tallyOf(f).accepted.Load() == before && w.on == 0 {
 		w.c.Rset()
 		if err := w.c.Flush(); err != nil {
 			return err
 		}
-		_, err = w.read()
+		_, err := w.read()
+		return err
 	}
-	return err
+	return nil
 }

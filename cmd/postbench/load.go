@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +16,10 @@ import (
 
 // loadFlags are what the options of load can't take as they are.
 type loadFlags struct {
-	size, sources string
-	fresh, strict bool
-	json          bool
+	size, sources  string
+	rcpts, domains string
+	fresh, strict  bool
+	json           bool
 }
 
 func loadCommand() *cobra.Command {
@@ -36,9 +36,9 @@ func loadCommand() *cobra.Command {
 	p.IntVar(&o.Conns, "conns", 64, "connections at once")
 	p.Int64Var(&o.Messages, "messages", 0, "messages in all (100000 unless --duration is given)")
 	p.DurationVar(&o.Duration, "duration", 0, "end after this time")
-	p.StringVar(&f.size, "size", "4096", "bytes of a message, or a mix: 4096:80,65536:20")
-	p.IntVar(&o.Recipients, "rcpts", 1, "recipients of a message")
-	p.StringSliceVar(&o.Domains, "domains", nil, "domains of the recipients, in turn")
+	p.StringVar(&f.size, "size", "4096", "bytes of a message: 4096, a mix as 4096:80,65536:20, lognormal:median=12k,p99=2M, histogram:FILE, corpus:DIR")
+	p.StringVar(&f.rcpts, "rcpts", "1", "recipients of a message, or zipf:n=500,s=1.1")
+	p.StringVar(&f.domains, "domains", "sink.invalid", "domains of the recipients in turn, or uniform:n=1000, zipf:n=1000,s=1.0, weights:FILE")
 	p.StringVar(&o.Sender, "from", "", "sender")
 	p.Uint64Var(&o.Run, "run", 1, "number of this run in X-Bench")
 	p.Uint64Var(&o.FirstSeq, "first", 0, "number of the first message")
@@ -62,8 +62,14 @@ func runLoad(c *cobra.Command, o load.Options, f loadFlags) error {
 		o.Messages = 100_000
 	}
 	var err error
-	if o.Sizes, err = parseSizes(f.size); err != nil {
-		return err
+	if o.Sizes, err = load.ParseSizes(f.size); err != nil {
+		return fmt.Errorf("--size: %w", err)
+	}
+	if o.Recipients, err = load.ParseRecipients(f.rcpts); err != nil {
+		return fmt.Errorf("--rcpts: %w", err)
+	}
+	if o.Domains, err = load.ParseDomains(f.domains); err != nil {
+		return fmt.Errorf("--domains: %w", err)
 	}
 	for a := range strings.SplitSeq(f.sources, ",") {
 		if a = strings.TrimSpace(a); a == "" {
@@ -118,35 +124,17 @@ func watchLoad(ctx context.Context, w io.Writer, s *load.SMTP) {
 
 func printLoad(w io.Writer, r *load.Result, used cost, asJSON bool) error {
 	cpu := used.perMessage(r.Accepted + r.Refused)
-	q := func(p float64) int64 { return r.Latency.ValueAtQuantile(p) }
+	q := func(p float64) int64 { return r.Response.ValueAtQuantile(p) }
 	if asJSON {
 		return writeJSON(w, struct {
 			load.Counts
 			Seconds, Rate, CPUMicros float64
 			P50, P90, P99, P999, Max int64 // microseconds
-		}{r.Counts, r.Elapsed.Seconds(), r.Rate(), cpu, q(50), q(90), q(99), q(99.9), r.Latency.Max()})
+		}{r.Counts, r.Elapsed.Seconds(), r.Rate(), cpu, q(50), q(90), q(99), q(99.9), r.Response.Max()})
 	}
 	_, err := fmt.Fprintf(w, "accepted %d refused %d unknown %d unsent %d; recipients accepted %d refused %d unknown %d unsent %d\n"+
 		"%.2f s, %.0f/s, %d connections, %d failures; latency us p50 %d p90 %d p99 %d p99.9 %d max %d; own CPU %.1f us/message\n",
 		r.Accepted, r.Refused, r.Unknown, r.Unsent, r.AcceptedDuties, r.RefusedDuties, r.UnknownDuties, r.UnsentDuties,
-		r.Elapsed.Seconds(), r.Rate(), r.Connections, r.Failures, q(50), q(90), q(99), q(99.9), r.Latency.Max(), cpu)
+		r.Elapsed.Seconds(), r.Rate(), r.Connections, r.Failures, q(50), q(90), q(99), q(99.9), r.Response.Max(), cpu)
 	return err
-}
-
-// parseSizes reads "4096" or "4096:80,65536:20".
-func parseSizes(text string) ([]load.Size, error) {
-	var sizes []load.Size
-	for part := range strings.SplitSeq(text, ",") {
-		bytes, weight, weighted := strings.Cut(part, ":")
-		n, err := strconv.Atoi(bytes)
-		w := 1
-		if err == nil && weighted {
-			w, err = strconv.Atoi(weight)
-		}
-		if err != nil || w < 1 {
-			return nil, fmt.Errorf("--size: %q is neither BYTES nor BYTES:WEIGHT", part)
-		}
-		sizes = append(sizes, load.Size{Bytes: n, Weight: w})
-	}
-	return sizes, nil
 }

@@ -1,11 +1,6 @@
 package main
 
-import (
-	"slices"
-	"testing"
-
-	"postrider/bench/load"
-)
+import "testing"
 
 // Usage errors exit 2, failures 1.
 func TestExitCodes(t *testing.T) {
@@ -18,7 +13,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"load"}, 2},
 		{[]string{"load", "--nonsense"}, 2},
 		{[]string{"load", "--to", "127.0.0.1:1", "extra"}, 2},
-		{[]string{"load", "--to", "127.0.0.1:1", "--size", "4k"}, 2},
+		{[]string{"load", "--to", "127.0.0.1:1", "--size", "4q"}, 2},
 		{[]string{"load", "--to", "127.0.0.1:1", "--messages", "1", "--conns", "1"}, 1},
 		{[]string{"sink", "--defer", "often"}, 2},
 		{[]string{"sink", "--listen", "nowhere"}, 1},
@@ -28,12 +23,5 @@ func TestExitCodes(t *testing.T) {
 		if got := run(c.args); got != c.want {
 			t.Errorf("%v: exit %d, not %d", c.args, got, c.want)
 		}
-	}
-}
-
-func TestSizes(t *testing.T) {
-	got, err := parseSizes("4096:80,65536:20,512")
-	if want := []load.Size{{Bytes: 4096, Weight: 80}, {Bytes: 65536, Weight: 20}, {Bytes: 512, Weight: 1}}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v %v", got, err)
 	}
 }

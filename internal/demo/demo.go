@@ -108,7 +108,7 @@ func (o Options) play(ctx context.Context, a *app.App, w *world) error {
 	var acked atomic.Int64
 	generator, err := load.New(load.Options{
 		Address: a.Addresses()[0], Conns: o.Connections, Messages: o.Messages, Run: runID,
-		Sizes: []load.Size{{Bytes: 1 << 10, Weight: 30}, {Bytes: 4 << 10, Weight: 45}, {Bytes: 16 << 10, Weight: 20}, {Bytes: 64 << 10, Weight: 4}, {Bytes: 256 << 10, Weight: 1}},
+		Sizes: load.MixSizes(load.Size{Bytes: 1 << 10, Weight: 30}, load.Size{Bytes: 4 << 10, Weight: 45}, load.Size{Bytes: 16 << 10, Weight: 20}, load.Size{Bytes: 64 << 10, Weight: 4}, load.Size{Bytes: 256 << 10, Weight: 1}),
 		Acked: func(load.Ack) { acked.Add(1) },
 	})
 	if err != nil {
@@ -166,8 +166,8 @@ func (o Options) account(a *app.App, w *world, sent load.Result, took time.Durat
 	got := w.ledger.Totals()
 	counts := w.sink.Counts()
 	fmt.Fprintf(o.Out, "%.1f s, %.0f messages/s end to end, 250 after p50 %s p99 %s; next hop: %d puts off, %d refusals\n",
-		took.Seconds(), float64(sent.Accepted)/took.Seconds(), micros(sent.Latency.ValueAtQuantile(50)),
-		micros(sent.Latency.ValueAtQuantile(99)), counts.Deferred, counts.Refused)
+		took.Seconds(), float64(sent.Accepted)/took.Seconds(), micros(sent.Response.ValueAtQuantile(50)),
+		micros(sent.Response.ValueAtQuantile(99)), counts.Deferred, counts.Refused)
 	if failed > 0 {
 		fmt.Fprintf(o.Out, "%d recipients were refused for good: they stay in the queue as failed, with the reply\n", failed)
 	}

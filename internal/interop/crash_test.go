@@ -83,7 +83,7 @@ func storm(t *testing.T, r *relay, a *acks, first uint64, signal syscall.Signal,
 	t.Helper()
 	g, err := load.New(load.Options{
 		Address: r.addr, Conns: conns, Duration: time.Minute, Run: run, FirstSeq: first, Failures: 1, Timeout: 10 * time.Second,
-		Sizes: []load.Size{{Bytes: 1 << 10, Weight: 4}, {Bytes: 4 << 10, Weight: 4}, {Bytes: 64 << 10, Weight: 1}, {Bytes: 300 << 10}},
+		Sizes: load.MixSizes(load.Size{Bytes: 1 << 10, Weight: 4}, load.Size{Bytes: 4 << 10, Weight: 4}, load.Size{Bytes: 64 << 10, Weight: 1}, load.Size{Bytes: 300 << 10}),
 		Acked: a.add,
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func TestDiskFull(t *testing.T) {
 	fill := func(n int64) load.Result {
 		g, err := load.New(load.Options{
 			Address: r.addr, Conns: 8, Messages: n, Run: run, FirstSeq: first, Acked: a.add, Failures: 1,
-			Sizes: []load.Size{{Bytes: 16 << 10, Weight: 3}, {Bytes: 300 << 10, Weight: 1}},
+			Sizes: load.MixSizes(load.Size{Bytes: 16 << 10, Weight: 3}, load.Size{Bytes: 300 << 10, Weight: 1}),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -200,7 +200,7 @@ func TestBigMessages(t *testing.T) {
 	w := newWorld(t)
 	r := newRelay(t, t.TempDir(), "smtp:"+w.addr, "[relay]\nmax_message_size = \"60MB\"\n")
 	r.start()
-	g, err := load.New(load.Options{Address: r.addr, Conns: 50, Messages: 50, Run: run, Sizes: []load.Size{{Bytes: 50_000_000}}, Timeout: 3 * time.Minute})
+	g, err := load.New(load.Options{Address: r.addr, Conns: 50, Messages: 50, Run: run, Sizes: load.MixSizes(load.Size{Bytes: 50_000_000}), Timeout: 3 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
