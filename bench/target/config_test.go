@@ -1,0 +1,82 @@
+package target
+
+import (
+	"bufio"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares text with a file.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	name = filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != text {
+		t.Errorf("%s: got\n%s\nwant\n%s", name, text, want)
+	}
+}
+
+// needs are the cases in which every configuration is kept.
+func needs() map[string]Need {
+	return map[string]Need{
+		"hop": Need{Dir: "/scratch", NextHop: "127.0.0.1:2526"}.withDefaults(),
+		"suspended": Need{
+			Dir: "/scratch", NextHop: "127.0.0.1:2526", Suspended: true, RetryFirst: 3 * time.Second,
+			MaxMessage: 1 << 20, Conns: 400, TLS: true,
+		}.withDefaults(),
+		"dns": Need{Dir: "/scratch", DNS: "127.77.0.53", MXPort: 2525}.withDefaults(),
+	}
+}
+
+func TestPostriderConfig(t *testing.T) {
+	for name, n := range needs() {
+		s := postriderSettings{listen: "127.0.0.1:25001", need: n}
+		if name == "suspended" {
+			s.extra = "[limits]\nrecipients = 500\n"
+		}
+		golden(t, "postrider-"+name+".toml", s.text(n.Suspended))
+	}
+}
+
+func TestPostfixConfig(t *testing.T) {
+	for name, n := range needs() {
+		for profile, isp := range map[string]bool{"stock": false, "isp": true} {
+			s := postfixSettings{listen: "127.0.0.1:25001", dir: n.Dir, need: n, isp: isp}
+			golden(t, "postfix-"+profile+"-"+name+".cf", join(s.files(n.Suspended)))
+		}
+	}
+}
+
+func TestCountPostfix(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int64
+		ok   bool
+	}{
+		{"", 0, true},
+		{`{"queue_name": "hold", "recipients": [{"address": "a@b"}, {"address": "c@d"}]}` + "\n" +
+			`{"queue_name": "active", "queue_id": "4", "recipients": [{"address": "e@f"}]}` + "\n", 3, true},
+		{`{"queue_name": "incoming", "recipients": []}`, 0, true},
+		{`{"queue_name": `, 0, false},
+		{"mail system is down", 0, false},
+	} {
+		got, err := countPostfix(bufio.NewReader(strings.NewReader(c.text)))
+		if got != c.want || (err == nil) != c.ok {
+			t.Errorf("%q: %d, %v", c.text, got, err)
+		}
+	}
+}

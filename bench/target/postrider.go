@@ -1,0 +1,231 @@
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// postrider is our own server.
+type postrider struct {
+	extra string // file with a piece of configuration
+}
+
+// deadHop is where mail goes while delivery is suspended: nothing listens at port
+// 1, and a route whose hop refuses connections is tried once in a while by a
+// single connection, without a change to any of the messages that wait for it.
+const deadHop = "127.0.0.1:1"
+
+func (t postrider) plan(ctx context.Context, o Options, n Need) (*plan, error) {
+	if n.Mailboxes > 0 || n.Auth {
+		return nil, fmt.Errorf("mailboxes and AUTH: %w", ErrUnsupported)
+	}
+	binary, err := t.binary(o)
+	if err != nil {
+		return nil, err
+	}
+	version, err := output(ctx, binary, "--version")
+	if err != nil {
+		return nil, err
+	}
+	extra, err := t.read()
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := loopback(1)
+	if err != nil {
+		return nil, err
+	}
+	s := postriderSettings{listen: addresses[0], need: n, extra: extra}
+	p := &plan{smtp: addresses[0], data: filepath.Join(n.Dir, "data")}
+	p.info.Version = lastWord(version)
+	p.info.Config = s.text(n.Suspended)
+	if p.info.Binary, err = hash(binary); err != nil {
+		return nil, err
+	}
+	set := func(suspended bool) error {
+		return write(n.Dir, []file{{"postrider.toml", s.text(suspended)}})
+	}
+	if err := set(n.Suspended); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(n.Dir, "postrider.toml")
+	if _, err := output(ctx, binary, "check", "-c", config); err != nil {
+		return nil, err
+	}
+	p.argv = []string{binary, "run", "-c", config}
+	admin := adminSocket(filepath.Join(p.data, "admin.sock"))
+	p.queued = func(ctx context.Context, _ *running) (int64, error) {
+		status, err := admin.status(ctx)
+		return status.Ledger.Queued, err
+	}
+	p.reload = admin.reload
+	p.resume = func(ctx context.Context, r *running) error {
+		if err := set(false); err != nil {
+			return err
+		}
+		return admin.reload(ctx, r)
+	}
+	return p, nil
+}
+
+// binary finds the program.
+func (postrider) binary(o Options) (string, error) {
+	candidates := []string{o.Postrider}
+	if o.Postrider == "" {
+		candidates = candidates[:0]
+		if own, err := os.Executable(); err == nil {
+			candidates = append(candidates, filepath.Join(filepath.Dir(own), "postrider"))
+		}
+		candidates = append(candidates, filepath.Join("bin", "postrider"))
+	}
+	for _, name := range candidates {
+		if info, err := os.Stat(name); err == nil && !info.IsDir() {
+			return filepath.Abs(name)
+		}
+	}
+	return "", fmt.Errorf("postrider: %w at %s: make build makes it", ErrNotInstalled, strings.Join(candidates, " or "))
+}
+
+// read returns the piece of configuration that the user wants added.
+func (t postrider) read() (string, error) {
+	if t.extra == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(t.extra)
+	return string(text), err
+}
+
+// postriderSettings are what its configuration depends on.
+type postriderSettings struct {
+	listen string
+	need   Need
+	extra  string
+}
+
+// text returns the configuration. Everything it does not mention is as the program
+// has it by default.
+func (s postriderSettings) text(suspended bool) string {
+	var b strings.Builder
+	tls := "off"
+	if s.need.TLS {
+		tls = "optional" // with a certificate that it makes for itself
+	}
+	fmt.Fprintf(&b, `version = 1
+hostname = "mta.bench.test"
+data_dir = "data"
+
+[[listener]]
+address = %q
+service = "relay"
+tls = %q
+
+[relay]
+max_message_size = %d
+`, s.listen, tls, s.need.MaxMessage)
+	hop := "mx"
+	if s.need.NextHop != "" {
+		hop = "smtp:" + s.need.NextHop
+	}
+	if suspended {
+		hop = "smtp:" + deadHop
+	}
+	if s.need.DNS != "" {
+		fmt.Fprintf(&b, "\n[dns]\nservers = [%q]\n", s.need.DNS)
+	}
+	if s.need.NextHop == "" {
+		fmt.Fprintf(&b, "\n[outbound]\nport = %d\nallow_private_targets = [\"127.0.0.0/8\"]\n", s.need.MXPort)
+	}
+	if s.need.RetryFirst > 0 {
+		fmt.Fprintf(&b, "\n[queue]\nretry_min = %q\n", max(time.Second, s.need.RetryFirst).String()) // its least
+	}
+	if s.extra != "" {
+		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(s.extra))
+	}
+	fmt.Fprintf(&b, "\n[[route]]\ndomain = \"*\"\nnext_hop = %q\n", hop)
+	return b.String()
+}
+
+// adminSocket is the operator's interface of a postrider that runs.
+type adminSocket string
+
+// postriderStatus is the part of its status that matters here.
+type postriderStatus struct {
+	ConfigLoaded time.Time `json:"config_loaded"`
+	ReloadError  string    `json:"reload_error"`
+	Ledger       struct {
+		Queued int64 `json:"queued"` // recipients
+	} `json:"ledger"`
+}
+
+func (a adminSocket) status(ctx context.Context) (postriderStatus, error) {
+	var s postriderStatus
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", string(a))
+		},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://postrider/api/v1/status", nil)
+	if err != nil {
+		return s, err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return s, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("status: %s", response.Status)
+	}
+	return s, json.NewDecoder(response.Body).Decode(&s)
+}
+
+// reload sends SIGHUP and waits until it has been obeyed.
+func (a adminSocket) reload(ctx context.Context, r *running) error {
+	before, err := a.status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		now, err := a.status(ctx)
+		switch {
+		case err != nil:
+			return err
+		case now.ReloadError != "":
+			return errors.New(now.ReloadError)
+		case !now.ConfigLoaded.Equal(before.ConfigLoaded):
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// lastWord returns the last word of a text: "postrider version 0.1.0".
+func lastWord(text string) string {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return ""
+	}
+	return words[len(words)-1]
+}
