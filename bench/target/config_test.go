@@ -61,6 +61,16 @@ func TestPostfixConfig(t *testing.T) {
 	}
 }
 
+func TestDovecotConfig(t *testing.T) {
+	for name, n := range map[string]Need{
+		"plain": Need{Dir: "/scratch"}.withDefaults(),
+		"tls":   Need{Dir: "/scratch", TLS: true, Conns: 5000, Password: "other"}.withDefaults(),
+	} {
+		s := dovecotSettings{dir: n.Dir, need: n, lmtp: "127.0.0.1:24001", pop3: "127.0.0.1:24002", imap: "127.0.0.1:24003", uid: "8", gid: "8"}
+		golden(t, "dovecot-"+name+".conf", s.text())
+	}
+}
+
 func TestCountPostfix(t *testing.T) {
 	for _, c := range []struct {
 		text string

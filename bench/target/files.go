@@ -68,6 +68,12 @@ func loopback(n int) ([]string, error) {
 	return nil, errors.New("no free ports between 20000 and 32000")
 }
 
+// port returns that of an address made by loopback.
+func port(address string) string {
+	_, p, _ := net.SplitHostPort(address) // it cannot fail for these
+	return p
+}
+
 // environment returns ours with where Debian keeps daemons, which a user's PATH
 // may lack, and more.
 func environment(more []string) []string {

@@ -15,7 +15,7 @@ var ErrName = errors.New("no such target")
 // Names returns what Parse takes, for a help text.
 func Names() []string {
 	return []string{
-		"postrider", "postrider:FILE", "postfix", "postfix:isp",
+		"postrider", "postrider:FILE", "postfix", "postfix:isp", "dovecot",
 		"gosmtp", "direct", "external:smtp=HOST:PORT,pid=N",
 	}
 }
@@ -43,6 +43,8 @@ func Parse(name string, o Options) (Target, error) {
 	switch kind {
 	case "postfix":
 		base.server, profiles = postfix{isp: argument == "isp"}, []string{"", "stock", "isp"}
+	case "dovecot":
+		base.server = dovecot{}
 	case "gosmtp":
 		base.server = gosmtp{}
 	case "direct":

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -188,8 +189,10 @@ func mustBeGone(t *testing.T, in target.Instance, pids []int) {
 			t.Errorf("process %d lives", pid)
 		}
 	}
-	if dials(in.SMTP()) {
-		t.Errorf("%s still answers", in.SMTP())
+	for _, address := range []string{in.SMTP(), in.LMTP(), in.POP3(), in.IMAP()} {
+		if address != "" && dials(address) {
+			t.Errorf("%s still answers", address)
+		}
 	}
 }
 
@@ -219,4 +222,87 @@ func targetSuspended(t *testing.T, name string) {
 	}
 	awaitMessages(t, s, 50)
 	awaitQueued(t, in, 0)
+}
+
+// Dovecot keeps what LMTP brings, through a kill, and gives it out by POP3 and
+// IMAP.
+func TestTargetDovecot(t *testing.T) {
+	in := startTarget(t, "dovecot", target.Need{Mailboxes: 3, TLS: true})
+	fill := func(n int64) {
+		g, err := load.New(load.Options{Address: in.LMTP(), LMTP: true, Conns: 3, Messages: n, Users: 3, Domains: load.DomainList("mail.bench.test")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := g.Run(t.Context()); r.Accepted != n || r.Err != nil {
+			t.Fatalf("%d of %d accepted: %v", r.Accepted, n, r.Err)
+		}
+	}
+	count := func() (n int) {
+		for user := range 3 {
+			name := "u" + strconv.Itoa(user) + "@mail.bench.test"
+			pop := converse(t, in.POP3(), "USER "+name, "PASS secret", "STAT")
+			if !strings.HasPrefix(pop, "+OK ") {
+				t.Fatalf("STAT: %q", pop)
+			}
+			messages, _ := strconv.Atoi(strings.Fields(pop)[1])
+			n += messages
+			imap := converse(t, in.IMAP(), "a LOGIN "+name+" secret")
+			if !strings.HasPrefix(imap, "a OK") && !strings.HasPrefix(imap, "* CAPABILITY") {
+				t.Errorf("LOGIN: %q", imap)
+			}
+		}
+		return n
+	}
+	fill(30)
+	awaitQueued(t, in, 0)
+	if n := count(); n != 30 {
+		t.Errorf("%d messages in the mailboxes, want 30", n)
+	}
+	if err := in.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	pids := in.PIDs()
+	if err := in.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustBeGone(t, in, pids)
+	if err := in.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fill(6)
+	if n := count(); n != 36 {
+		t.Errorf("%d messages in the mailboxes after a kill, want 36", n)
+	}
+	pids = in.PIDs()
+	if err := in.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustBeGone(t, in, pids)
+}
+
+// converse sends lines, waiting for a line after each, and returns the last.
+func converse(t *testing.T, address string, lines ...string) string {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", address, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	last, err := r.ReadString('\n')
+	for _, line := range lines {
+		if err != nil {
+			break
+		}
+		if _, err = c.Write([]byte(line + "\r\n")); err == nil {
+			last, err = r.ReadString('\n')
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(last)
 }
