@@ -25,6 +25,8 @@ type relay struct {
 	cmd    *exec.Cmd
 	exited chan error
 	errLog string
+	env    []string   // besides this process's own
+	files  []*os.File // inherited from descriptor 3 on
 }
 
 // newRelay writes a configuration; more is appended to it.
@@ -70,6 +72,7 @@ func (r *relay) launch(wrap ...string) {
 	}
 	defer errors.Close()
 	r.cmd.Stderr = errors
+	r.cmd.Env, r.cmd.ExtraFiles = append(os.Environ(), r.env...), r.files
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
