@@ -19,6 +19,7 @@ func differences(a, b result.Machine) (list []string) {
 		{"CPU", a.CPU, b.CPU},
 		{"cores", fmt.Sprint(a.Cores), fmt.Sprint(b.Cores)},
 		{"file system", a.FileSystem, b.FileSystem},
+		{"disk", a.Disk, b.Disk},
 		{"virtual", a.Virtual, b.Virtual},
 	} {
 		if f.a != f.b {

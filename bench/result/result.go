@@ -29,12 +29,14 @@ type Tool struct {
 
 // Machine is where it ran, as far as one can see.
 type Machine struct {
-	OS, Kernel, CPU string
-	Cores           int
-	MemoryBytes     int64
-	FileSystem      string // of the scratch folder
-	Disk            string `json:",omitempty"` // below it: "write back" or "write through", "rotational"
-	Virtual         string `json:",omitempty"` // "hypervisor" when the CPU says so
+	OS          string `json:"os"`
+	Kernel      string `json:"kernel"`
+	CPU         string `json:"cpu"`
+	Cores       int    `json:"cores"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	FileSystem  string `json:"file_system"`       // of the scratch folder
+	Disk        string `json:"disk,omitempty"`    // below it: "write back" or "write through", "rotational"
+	Virtual     string `json:"virtual,omitempty"` // "hypervisor" when the CPU says so
 }
 
 // Run is one run of one scenario against one server.
