@@ -5,32 +5,14 @@ import (
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
+
+	"postrider/bench/ledger"
 )
 
 // parseDuty reads r<seq>.<n>@domain.
 func parseDuty(p []byte) duty {
-	if len(p) < 4 || p[0] != 'r' {
-		return duty{none: true}
-	}
-	seq, rest, ok := leadingUint(p[1:])
-	if !ok || len(rest) == 0 || rest[0] != '.' {
-		return duty{none: true}
-	}
-	n, rest, ok := leadingUint(rest[1:])
-	if !ok || n > maxLedgerRcpt || len(rest) == 0 || rest[0] != '@' {
-		return duty{none: true}
-	}
-	return duty{seq: seq, n: uint32(n)}
-}
-
-// leadingUint reads the digits that open p, at most 18.
-func leadingUint(p []byte) (v uint64, rest []byte, ok bool) {
-	i := 0
-	for i < len(p) && i < 18 && '0' <= p[i] && p[i] <= '9' {
-		v = v*10 + uint64(p[i]-'0')
-		i++
-	}
-	return v, p[i:], i > 0
+	seq, n, ok := ledger.ParseRecipient(p)
+	return duty{seq: seq, n: uint32(n), none: !ok}
 }
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
@@ -40,16 +22,14 @@ type benchHeader struct {
 	line   []byte // the beginning of a header line that is not complete
 	inBody bool
 	found  bool
-	run    uint64
-	seq    uint64
-	hash   uint64
 	digest xxhash.Digest
+	ledger.Header
 }
 
 func (b *benchHeader) reset() {
 	b.line = b.line[:0]
 	b.inBody, b.found = false, false
-	b.run, b.seq, b.hash = 0, 0, 0
+	b.Header = ledger.Header{}
 	b.digest.Reset()
 }
 
@@ -86,10 +66,7 @@ func (b *benchHeader) finish() {
 	}
 }
 
-var benchName = []byte("X-Bench: ")
-
-// header takes a line: "X-Bench: run,seq,intended,sent,hash", or the empty one
-// that ends the header.
+// header takes a line: X-Bench, or the empty one that ends the header.
 func (b *benchHeader) header(line []byte) {
 	if n := len(line); n > 0 && line[n-1] == '\r' {
 		line = line[:n-1]
@@ -98,39 +75,9 @@ func (b *benchHeader) header(line []byte) {
 		b.inBody = true
 		return
 	}
-	value, ok := bytes.CutPrefix(line, benchName)
-	if !ok || b.found {
+	const name = ledger.HeaderName
+	if b.found || len(line) < len(name) || line[0]|0x20 != 'x' || !bytes.EqualFold(line[:len(name)], []byte(name)) {
 		return
 	}
-	var f [4]uint64
-	for i := range f {
-		v, rest, ok := leadingUint(value)
-		if !ok || len(rest) == 0 || rest[0] != ',' {
-			return
-		}
-		f[i], value = v, rest[1:]
-	}
-	hash, ok := hexUint(value)
-	if !ok {
-		return
-	}
-	b.found, b.run, b.seq, b.hash = true, f[0], f[1], hash
-}
-
-// hexUint reads 16 hexadecimal digits.
-func hexUint(p []byte) (v uint64, ok bool) {
-	if len(p) != 16 {
-		return 0, false
-	}
-	for _, c := range p {
-		switch {
-		case '0' <= c && c <= '9':
-			v = v<<4 | uint64(c-'0')
-		case 'a' <= c && c <= 'f':
-			v = v<<4 | uint64(c-'a'+10)
-		default:
-			return 0, false
-		}
-	}
-	return v, true
+	b.Header, b.found = ledger.ParseHeader(line[len(name):])
 }

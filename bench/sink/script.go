@@ -18,6 +18,7 @@ type Stage uint8
 // The stages.
 const (
 	AtConnect Stage = iota // instead of the greeting
+	AtHello                // EHLO, LHLO or HELO
 	AtMail
 	AtRcpt
 	AtData // DATA itself; BDAT has no such stage
@@ -25,15 +26,15 @@ const (
 	stages
 )
 
-var stageNames = [stages]string{"connect", "mail", "rcpt", "data", "end"}
+var stageNames = [stages]string{"connect", "hello", "mail", "rcpt", "data", "end"}
 
 // Rule is one line of a script: at a stage, for some of the cases, do this.
 type Rule struct {
 	At Stage
 	// Domain limits the rule to a domain, or with a leading dot to the domains
 	// below it; "" is any. It is the sender's at AtMail and the recipient's at
-	// AtRcpt; later it is that of the first recipient who was accepted. AtConnect
-	// knows none.
+	// AtRcpt; later it is that of the first recipient who was accepted. AtConnect and
+	// AtHello know none.
 	Domain string
 	// Percent is the share of the cases, spread evenly: with 5, each twentieth.
 	// 0 is all of them.
@@ -52,9 +53,9 @@ type Script struct {
 
 type rule struct {
 	Rule
-	reply []byte
-	code  int
-	asked atomic.Uint64
+	reply  []byte
+	code   int
+	spread spread
 }
 
 // NewScript checks the rules and makes a Script of them.
@@ -119,7 +120,7 @@ func DomainRules() []Rule {
 //	rcpt   .slow.test   100%   delay 200ms
 //	end    once.test    1%     drop
 //
-// A stage is connect, mail, rcpt, data or end; a domain is exact, ".suffix",
+// A stage is connect, hello, mail, rcpt, data or end; a domain is exact, ".suffix",
 // "label.*" or "*".
 func ParseRules(r io.Reader) ([]Rule, error) {
 	var rules []Rule
@@ -143,10 +144,8 @@ func parseRule(f []string) (Rule, error) {
 	if len(f) < 4 {
 		return r, errors.New("want: stage, domain, share, action")
 	}
-	for r.At = 0; r.At < stages && stageNames[r.At] != strings.ToLower(f[0]); r.At++ {
-	}
-	if r.At == stages {
-		return r, fmt.Errorf("%q is no stage", f[0])
+	if err := r.At.UnmarshalText([]byte(f[0])); err != nil {
+		return r, err
 	}
 	if f[1] != "*" {
 		r.Domain = f[1]
@@ -173,12 +172,16 @@ func parseRule(f []string) (Rule, error) {
 	return r, nil
 }
 
-// verdict is what a script says in one case.
+// verdict is what happens in one case.
 type verdict struct {
 	delay time.Duration
-	drop  bool
+	drop  bool   // close without a reply; at AtEnd the message has been taken
+	lost  bool   // with drop, at AtEnd: it has not
+	reset bool   // close with RST
+	hang  bool   // say nothing until the peer goes
 	reply []byte // nil: the usual one
 	code  int
+	place *place // whose doing it is; nil: a script's
 }
 
 // ask returns the verdict for one case. domain is in lower case.
@@ -214,13 +217,13 @@ func (r *rule) fits(domain []byte) bool {
 	return string(domain) == want
 }
 
-// fires spreads the cases of a rule evenly: the nth fires when n times the share
+func (r *rule) fires() bool { return r.Percent == 100 || r.spread.fires(r.Percent/100) }
+
+// spread picks a share of the cases evenly: the nth fires when n times the share
 // passes a whole number.
-func (r *rule) fires() bool {
-	if r.Percent == 100 {
-		return true
-	}
-	n := float64(r.asked.Add(1))
-	share := r.Percent / 100
+type spread struct{ asked atomic.Uint64 }
+
+func (s *spread) fires(share float64) bool {
+	n := float64(s.asked.Add(1))
 	return math.Floor(n*share) != math.Floor((n-1)*share)
 }

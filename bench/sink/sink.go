@@ -63,6 +63,21 @@ type Counts struct {
 	Malformed   int64 // commands that were not understood
 }
 
+// less returns what came since before; Open is as it is.
+func (c Counts) less(before Counts) Counts {
+	c.Connections -= before.Connections
+	c.Messages -= before.Messages
+	c.Recipients -= before.Recipients
+	c.Bytes -= before.Bytes
+	c.Deferred -= before.Deferred
+	c.Refused -= before.Refused
+	c.Dropped -= before.Dropped
+	c.BadHash -= before.BadHash
+	c.Misdirected -= before.Misdirected
+	c.Malformed -= before.Malformed
+	return c
+}
+
 // counters are Counts as they grow.
 type counters struct {
 	connections, open, messages, recipients, bytes    atomic.Int64
@@ -76,6 +91,7 @@ type Server struct {
 	hello    []byte // the reply to EHLO or LHLO
 	n        counters
 	idle     sync.Pool // of *session
+	farm     *Farm     // whose engine it is; nil: none's
 }
 
 // New returns a Server.
@@ -92,7 +108,7 @@ func New(o Options) *Server {
 		proto = "LMTP"
 	}
 	s.greeting = []byte("220 " + o.Hostname + " " + proto + " sink\r\n")
-	s.hello = helloReply(&o)
+	s.hello = helloReply(&o, false)
 	return s
 }
 
@@ -115,7 +131,10 @@ func (s *Server) Counts() Counts {
 
 // Serve accepts connections from l until ctx ends, then closes l and every
 // connection, and returns nil when all is still. Any other end of l is an error.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, l net.Listener) error { return s.serveAt(ctx, l, nil) }
+
+// serveAt is Serve for the address of a place.
+func (s *Server) serveAt(ctx context.Context, l net.Listener, at *place) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -134,7 +153,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		conn, err := l.Accept()
 		switch {
 		case err == nil:
-			wg.Go(func() { s.serve(ctx, conn) })
+			wg.Go(func() { s.serve(ctx, conn, at) })
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -148,7 +167,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 }
 
 // serve runs one connection.
-func (s *Server) serve(ctx context.Context, conn net.Conn) {
+func (s *Server) serve(ctx context.Context, conn net.Conn, at *place) {
 	s.n.connections.Add(1)
 	s.n.open.Add(1)
 	defer s.n.open.Add(-1)
@@ -156,7 +175,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	if ss == nil {
 		ss = &session{}
 	}
-	ss.reset(s, ctx, conn)
+	ss.reset(s, ctx, conn, at)
 	cut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
@@ -182,8 +201,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func helloReply(o *Options) []byte {
+func helloReply(o *Options, startTLS bool) []byte {
 	lines := []string{o.Hostname, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN"}
+	if startTLS {
+		lines = append(lines, "STARTTLS")
+	}
 	if !o.NoPipelining {
 		lines = append(lines, "PIPELINING")
 	}

@@ -1,0 +1,8 @@
+package sink
+
+import (
+	"context"
+	"errors"
+)
+
+func (f *Farm) serveGoSMTP(context.Context, bind) error { return errors.New("not yet") }
