@@ -76,12 +76,15 @@ func (a *account) keepVanished(present map[procID]process) {
 		lots[heir] = l
 	}
 	for heir, l := range lots {
-		inherited := present[heir].waited.minus(a.last[heir].waited)
-		missing := l.cpu.minus(inherited).atLeast(cpu{})
-		a.kept = a.kept.plus(missing)
+		inherited := present[heir].waited.total() - a.last[heir].waited.total()
+		missing := max(0, l.cpu.total()-inherited)
+		if whole := l.cpu.total(); whole > 0 {
+			user := time.Duration(float64(missing) * (float64(l.cpu.user) / float64(whole)))
+			a.kept = a.kept.plus(cpu{user, missing - user})
+		}
 		// Written bytes of an heir cannot be told from those of its children, but
 		// they are handed over together with the times.
-		if heir == (procID{}) || missing.total() > 2*tick {
+		if heir == (procID{}) || missing > 2*tick {
 			a.keptWritten += l.written
 		}
 	}

@@ -1,65 +1,15 @@
 package cost
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
-
-// spend is a shell program that uses CPU in a child that has ended when it ends.
-const spend = `sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo done; cat`
-
-func TestGroup(t *testing.T) {
-	g, err := NewGroup("cost-test")
-	if err != nil {
-		t.Logf("groups cannot be made here: %v", err)
-		return
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	cmd := exec.Command("sh", "-c", spend)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := g.Sample()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Start(cmd); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		if err := g.Kill(context.Background()); err != nil {
-			t.Log(err)
-		}
-		_ = cmd.Wait()
-	})
-	if _, err := stdout.Read(make([]byte, 5)); err != nil {
-		t.Fatal(err)
-	}
-	after, err := g.Sample()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", after)
-	if c := Between(before, after, 1, 1); c.UserSeconds+c.SystemSeconds < 0.01 {
-		t.Errorf("CPU of an ended child: %v", c)
-	}
-	if after.Processes < 1 || after.OpenFiles < 3 || after.RSSBytes <= 0 {
-		t.Errorf("sample %+v", after)
-	}
-}
 
 func TestDiskUsage(t *testing.T) {
 	dir := t.TempDir()
@@ -80,5 +30,62 @@ func TestDiskUsage(t *testing.T) {
 	}
 	if got := full - empty; got < 100_000 || got > 150_000 {
 		t.Errorf("100,000 bytes with two names take %d", got)
+	}
+}
+
+func TestDevice(t *testing.T) {
+	for _, test := range []struct {
+		data string
+		want int64
+		ok   bool
+	}{
+		{"   61470     8855  2546106    16672    17971    31185  4902016    34406        0    16100    55422\n", 4902016 * 512, true},
+		{"1 2 3 4 5 6 7", 7 * 512, true},
+		{"1 2 3 4 5 6", 0, false},
+		{"1 2 3 4 5 6 x", 0, false},
+		{"", 0, false},
+	} {
+		if got, err := parseDevice(test.data); got != test.want || (err == nil) != test.ok {
+			t.Errorf("%q: %d, %v", test.data, got, err)
+		}
+	}
+}
+
+// The device of a folder is found by its number or, where the file system has a
+// made-up one, by what is mounted.
+func TestOnDevice(t *testing.T) {
+	m := newMachine(t)
+	dir := t.TempDir()
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	number := fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
+
+	m.write("proc/self/mountinfo", "1 0 0:1 / /none rw - tmpfs tmpfs rw\n")
+	if name, err := deviceStat(m.proc(), m.path("sys"), dir); err == nil {
+		t.Errorf("found %s where there is none", name)
+	}
+	m.write("proc/self/mountinfo", "1 0 "+number+" / /mnt rw - btrfs /dev/null rw\n") // null is 1:3
+	if name, err := deviceStat(m.proc(), m.path("sys"), dir); err != nil || name != m.path("sys/1:3/stat") {
+		t.Errorf("%s, %v", name, err)
+	}
+	m.write("sys/"+number+"/stat", "1 2 3 4 5 6 7\n")
+	name, err := deviceStat(m.proc(), m.path("sys"), dir)
+	if err != nil || name != m.path("sys/"+number+"/stat") {
+		t.Fatalf("%s, %v", name, err)
+	}
+	m.process(10, 1, 100, 0)
+	tree, err := newTree(m.proc(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := device{Meter: tree, stat: name}
+	if s, err := d.Sample(); err != nil || s.WrittenBytes != 7*512 || s.WrittenBy != "device" || s.Processes != 1 || d.By() != "process tree" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := OnDevice(tree, filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no such folder: %v", err)
 	}
 }

@@ -92,9 +92,29 @@ func (g *Group) By() string {
 	return "cgroup v1"
 }
 
-// PIDs returns the processes that are in the group now, those in groups below it
-// included.
+// PIDs returns the processes that run in the group now, those in groups below it
+// included. One that has ended and was not waited for does not run.
 func (g *Group) PIDs() ([]int, error) {
+	all, err := g.members()
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]int, 0, len(all))
+	for _, pid := range all {
+		p, err := readStat(g.proc, pid)
+		if gone(err) || err == nil && p.ended {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("control group %s: %w", g.folders.main(), err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
+// members returns all processes of the group.
+func (g *Group) members() ([]int, error) {
 	var pids []int
 	err := filepath.WalkDir(g.folders.main(), func(name string, d os.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -120,8 +140,7 @@ func (g *Group) PIDs() ([]int, error) {
 }
 
 // Kill ends all processes of the group with SIGKILL and returns when there are
-// none, or with an error when ctx has ended first. A process that has ended and
-// has not been waited for does not count.
+// none that runs, or with an error when ctx has ended first.
 func (g *Group) Kill(ctx context.Context) error {
 	pause := time.NewTicker(time.Millisecond)
 	defer pause.Stop()
@@ -134,33 +153,20 @@ func (g *Group) Kill(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		left := 0
+		if len(pids) == 0 {
+			return nil
+		}
 		for _, pid := range pids {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("kill %d: %w", pid, err)
 			}
-			if !g.isZombie(pid) {
-				left++
-			}
-		}
-		if left == 0 {
-			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("control group %s: %d processes do not end: %w", g.folders.main(), left, ctx.Err())
+			return fmt.Errorf("control group %s: %d processes do not end: %w", g.folders.main(), len(pids), ctx.Err())
 		case <-pause.C:
 		}
 	}
-}
-
-func (g *Group) isZombie(pid int) bool {
-	p, err := g.proc.Proc(pid)
-	if err != nil {
-		return gone(err)
-	}
-	st, err := p.Stat()
-	return gone(err) || err == nil && st.State == "Z"
 }
 
 // Close removes a group that NewGroup made. It must have no processes, but for

@@ -18,8 +18,9 @@ const tick = time.Second / 100
 type process struct {
 	id      procID
 	parent  int
-	own     cpu // of its threads, also those that ended
-	waited  cpu // of children that ended and were waited for, and of theirs
+	ended   bool // it only waits for its parent to ask
+	own     cpu  // of its threads, also those that ended
+	waited  cpu  // of children that ended and were waited for, and of theirs
 	written int64
 	rss     int64
 	threads map[procID]int64 // context switches
@@ -36,9 +37,7 @@ type procID struct {
 type cpu struct{ user, system time.Duration }
 
 func (c cpu) plus(d cpu) cpu                { return cpu{c.user + d.user, c.system + d.system} }
-func (c cpu) minus(d cpu) cpu               { return cpu{c.user - d.user, c.system - d.system} }
 func (c cpu) total() time.Duration          { return c.user + c.system }
-func (c cpu) atLeast(d cpu) cpu             { return cpu{max(c.user, d.user), max(c.system, d.system)} }
 func ticks[T uint | int](n T) time.Duration { return time.Duration(n) * tick }
 
 // gone reports whether err says that the process is no more.
@@ -59,6 +58,7 @@ func readStat(proc procfs.FS, pid int) (process, error) {
 	return process{
 		id:     procID{pid, st.Starttime},
 		parent: st.PPID,
+		ended:  st.State == "Z" || st.State == "X",
 		own:    cpu{ticks(st.UTime), ticks(st.STime)},
 		waited: cpu{ticks(st.CUTime), ticks(st.CSTime)},
 	}, nil

@@ -15,7 +15,7 @@ import (
 func (g *Group) Sample() (Sample, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	pids, err := g.PIDs()
+	pids, err := g.members()
 	if err != nil {
 		return Sample{}, err
 	}

@@ -72,7 +72,7 @@ func (t *Tree) Sample() (Sample, error) {
 	return s, nil
 }
 
-// PIDs returns those that are in the tree now.
+// PIDs returns the processes of the tree that run now.
 func (t *Tree) PIDs() ([]int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -82,7 +82,9 @@ func (t *Tree) PIDs() ([]int, error) {
 	}
 	pids := make([]int, 0, len(members))
 	for _, p := range members {
-		pids = append(pids, p.id.pid)
+		if !p.ended {
+			pids = append(pids, p.id.pid)
+		}
 	}
 	return pids, nil
 }
