@@ -99,7 +99,7 @@ func (w *worker) mechanism(a *Auth, user string) (sasl.Client, error) {
 	case sasl.Plain:
 		return sasl.NewPlainClient("", user, a.Password), nil
 	case sasl.Login:
-		return loginClient{sasl.NewLoginClient(user, a.Password)}, nil
+		return &loginClient{[]string{user, a.Password}}, nil
 	}
 	if w.login.client == nil || w.login.user != user {
 		c, err := scram.SHA256.NewClient(user, a.Password, "")
@@ -111,12 +111,21 @@ func (w *worker) mechanism(a *Auth, user string) (sasl.Client, error) {
 	return &scramClient{w.login.client.NewConversation()}, nil
 }
 
-// loginClient waits for the server to ask for the name, as clients of LOGIN do.
-type loginClient struct{ sasl.Client }
+// loginClient answers what a server of LOGIN asks for, name and password, in
+// that order whatever the words.
+type loginClient struct {
+	answers []string
+}
 
-func (c loginClient) Start() (string, []byte, error) {
-	_, _, err := c.Client.Start()
-	return sasl.Login, nil, err
+func (*loginClient) Start() (string, []byte, error) { return sasl.Login, nil, nil }
+
+func (c *loginClient) Next([]byte) ([]byte, error) {
+	if len(c.answers) == 0 {
+		return nil, sasl.ErrUnexpectedServerChallenge
+	}
+	a := c.answers[0]
+	c.answers = c.answers[1:]
+	return []byte(a), nil
 }
 
 // scramClient is a SCRAM conversation as a mechanism.

@@ -102,13 +102,9 @@ func New(o Options) (*SMTP, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	signature, err := signature(&o)
-	if err != nil {
-		return nil, err
-	}
 	s := &SMTP{o: o, network: "tcp"}
 	if o.Sizes.corpus == nil {
-		s.stock = newStock(o.Shape, o.Seed)
+		s.stock = newStock(o.Shape, o.Seed, blockBytes)
 	}
 	if p, ok := strings.CutPrefix(o.Address, "unix:"); ok {
 		s.network, s.o.Address = "unix", p
@@ -116,6 +112,7 @@ func New(o Options) (*SMTP, error) {
 	for range min(o.Conns, 4*runtime.GOMAXPROCS(0)) {
 		s.recorders = append(s.recorders, newRecorder())
 	}
+	signature := signature(&s.o)
 	for i := range o.Conns {
 		s.workers = append(s.workers, newWorker(s, i, signature))
 	}

@@ -83,18 +83,18 @@ func parsePace(kind, rest string) (p Pace, err error) {
 	case "burst":
 		s := newSpec(rest)
 		p = Pace{
-			kind: burst, rate: value(s, "base", -1, parseRate), peak: value(s, "peak", -1, parseRate),
-			length: value(s, "for", -1, parseSpan), every: value(s, "every", -1, parseSpan),
+			kind: burst, rate: value(s, "base", -1, parseBase), peak: value(s, "peak", -1, parseRate),
+			length: value(s, "for", -1, parseSpan), every: value(s, "every", -1, parseCycle),
 		}
 		if err = s.done(); err == nil && p.length >= p.every {
 			err = fmt.Errorf("a burst of %v does not fit into %v", p.length, p.every)
 		}
 	case "ramp":
 		s := newSpec(rest)
-		p = Pace{kind: ramp, rate: value(s, "from", -1, parseRate), every: value(s, "every", -1, parseSpan)}
+		p = Pace{kind: ramp, rate: value(s, "from", -1, parseRate), every: value(s, "every", -1, parseCycle)}
 		p.step = value(s, "step", -1, func(v string) (float64, error) {
 			v, p.percent = strings.CutSuffix(v, "%")
-			return parseRate(v)
+			return parseFloat(v, 0, maxRate)
 		})
 		err = s.done()
 	case "replay":
@@ -110,6 +110,14 @@ func parsePace(kind, rest string) (p Pace, err error) {
 		err = fmt.Errorf("none of %s", strings.Join(paceNames[:], ", "))
 	}
 	return p, err
+}
+
+// parseBase reads a rate that may be 0.
+func parseBase(text string) (float64, error) {
+	if text == "0" {
+		return 0, nil
+	}
+	return parseRate(text)
 }
 
 // String returns p as ParsePace reads it.

@@ -105,10 +105,19 @@ func parseBytes(text string) (int, error) {
 	return 0, errBytes
 }
 
-// maxRate is the highest rate in messages a second.
-const maxRate = 1e7
+// The lowest and the highest rate in messages a second.
+const (
+	minRate = 1e-3
+	maxRate = 1e7
+)
 
-func parseRate(text string) (float64, error) { return parseFloat(text, 0, maxRate) }
+func parseRate(text string) (float64, error) {
+	f, err := parseFloat(text, 0, maxRate)
+	if err == nil && f < minRate {
+		err = errNumber
+	}
+	return f, err
+}
 
 // parseFloat reads a number above low, up to high.
 func parseFloat(text string, low, high float64) (float64, error) {
@@ -134,6 +143,15 @@ func parseSpan(text string) (time.Duration, error) {
 		return 0, errNumber
 	}
 	return d, nil
+}
+
+// parseCycle reads a span of at least 10 ms: a plan walks from one to the next.
+func parseCycle(text string) (time.Duration, error) {
+	d, err := parseSpan(text)
+	if err == nil && d < 10*time.Millisecond {
+		err = errNumber
+	}
+	return d, err
 }
 
 func formatFloat(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

@@ -23,14 +23,15 @@ type stock struct {
 
 const boundary = "=_postbench"
 
-func newStock(shape Shape, seed uint64) *stock {
+// newStock makes blocks of about so many bytes.
+func newStock(shape Shape, seed uint64, bytes int) *stock {
 	random := rand.New(rand.NewPCG(seed, 0x74657874))
 	s := &stock{shape: shape, last: []byte("xxxx\r\n")}
 	width := 72
 	if shape.LongLines {
 		width = 997 // a padded line is one longer
 	}
-	s.block = prose(random, shape, width)
+	s.block = prose(random, shape, width, bytes)
 	if !shape.MIME {
 		return s
 	}
@@ -43,14 +44,14 @@ func newStock(shape Shape, seed uint64) *stock {
 		"Content-Disposition: attachment; filename=data.bin\r\n\r\n"
 	s.prologue, s.closing = []byte(part), []byte("--"+boundary+"--\r\n")
 	raw := make([]byte, 57)
-	words := prose(random, Shape{}, 55)
-	for len(s.base64) < blockBytes {
+	words := prose(random, Shape{}, 55, bytes)
+	for len(s.base64) < bytes {
 		if shape.Random {
 			for i := range raw {
 				raw[i] = byte(random.Uint32())
 			}
 		} else {
-			copy(raw, words[len(s.base64)/base64Line%500*57:])
+			copy(raw, words[len(s.base64)/base64Line*57%len(words)/57*57:])
 		}
 		s.base64 = append(base64.StdEncoding.AppendEncode(s.base64, raw), '\r', '\n')
 	}
@@ -60,8 +61,8 @@ func newStock(shape Shape, seed uint64) *stock {
 // base64Line is the length of a line of the attachment, with its CRLF.
 const base64Line = 78
 
-// prose returns blockBytes and a little more of lines of width octets.
-func prose(random *rand.Rand, shape Shape, width int) []byte {
+// prose returns lines of width octets, as many as bytes needs.
+func prose(random *rand.Rand, shape Shape, width, bytes int) []byte {
 	words := strings.Fields("the message relay takes from one host and hands to another as soon as it can so that what was sent " +
 		"in the morning is read before noon whoever wrote it and wherever they live a letter has its own way")
 	if shape.EightBit || shape.UTF8 {
@@ -73,8 +74,8 @@ func prose(random *rand.Rand, shape Shape, width int) []byte {
 	if shape.EightBit || shape.UTF8 {
 		letters = append(letters, "ä", "é", "я")
 	}
-	b := make([]byte, 0, blockBytes+width+2)
-	for len(b) < blockBytes {
+	b := make([]byte, 0, bytes+width+2)
+	for len(b) < bytes {
 		for end := len(b) + width; len(b) < end; {
 			w := words[random.IntN(len(words))]
 			if shape.Random {
