@@ -18,11 +18,18 @@ type flight struct {
 	warm       bool // due before the end of the warm-up
 
 	taken   int                               // recipients accepted
-	refused int                               // recipients refused
+	refused int                               // recipients refused; replies come in order, so these are of the first taken+refused
+	settled int                               // LMTP: of so many recipients the reply to the text has come
 	later   bool                              // a reply was 4xx
 	end     int64                             // where in the outgoing stream it ends; 0: not yet appended
 	reset   bool                              // RSET went before it
 	open    [(maxRecipients + 63) / 64]uint64 // bit n: recipient n was accepted
+}
+
+// clear forgets how the try before went.
+func (f *flight) clear() {
+	f.taken, f.refused, f.settled, f.later, f.end, f.reset = 0, 0, 0, false, 0, false
+	clear(f.open[:])
 }
 
 // replied takes the reply to RCPT for recipient n.
@@ -116,7 +123,7 @@ func (w *worker) launch(now time.Time) *flight {
 	j := w.held
 	w.holds = false
 	f := w.place()
-	f.order, f.seq, f.due, f.began, f.tries = j.order, o.FirstSeq+j.order, j.due, now, 0
+	f.order, f.due, f.began, f.tries = j.order, j.due, now, 0
 	f.warm = f.due.Before(w.s.measured)
 	if f.size = int(j.slot.bytes); f.size == 0 || o.Sizes.corpus != nil {
 		f.size = o.Sizes.draw(draw(o.Seed, j.order, drawSize))
@@ -127,6 +134,7 @@ func (w *worker) launch(now time.Time) *flight {
 	if o.Users > 0 {
 		f.recipients = min(f.recipients, o.Users)
 	}
+	f.seq = w.s.number(f)
 	t := w.tallyOf(f)
 	t.sent.Add(1)
 	if !o.Pace.Closed() && now.Sub(f.due) > MissedAfter {
@@ -135,6 +143,21 @@ func (w *worker) launch(now time.Time) *flight {
 	return f
 }
 
+// number gives a message its number: that of its first duty, if there is a ledger.
+func (s *SMTP) number(f *flight) uint64 {
+	l := s.o.Ledger
+	if l == nil {
+		return s.o.FirstSeq + f.order
+	}
+	if l.Issued() > maxDuties {
+		s.stopped.Store(true)
+	}
+	return l.Issue(f.recipients)
+}
+
+// maxDuties leaves a ledger, which is good for 2^32, room for what is being begun.
+const maxDuties = 1<<32 - 1<<26
+
 // relaunch makes the first that waits to be offered again a flight.
 func (w *worker) relaunch(now time.Time) *flight {
 	f := w.place()
@@ -142,8 +165,7 @@ func (w *worker) relaunch(now time.Time) *flight {
 	w.again = w.again[1:]
 	f.began = now
 	f.tries++
-	f.taken, f.refused, f.later, f.end, f.reset = 0, 0, false, 0, false
-	clear(f.open[:])
+	f.clear()
 	w.tallyOf(f).retried.Add(1)
 	return f
 }
@@ -152,8 +174,7 @@ func (w *worker) relaunch(now time.Time) *flight {
 func (w *worker) place() *flight {
 	f := &w.flights[(w.from+w.on)%len(w.flights)]
 	w.on++
-	f.taken, f.refused, f.later, f.end, f.reset = 0, 0, false, 0, false
-	clear(f.open[:])
+	f.clear()
 	return f
 }
 

@@ -96,7 +96,7 @@ func TestPaceIsKept(t *testing.T) {
 	if ticks.Accepted != 150 || ticks.Sent != 150 || count != 150 || len(r.Intervals) < 7 {
 		t.Errorf("%+v %d in %d intervals", ticks, count, len(r.Intervals))
 	}
-	if i := r.Intervals[0]; i.Phase != "warmup" || i.Accepted != i.Response.Count || (len(i.Heat) > 0) != (i.Accepted > 0) {
+	if i := r.Intervals[0]; i.Phase != "warmup" || (len(i.Heat) > 0) != (i.Response.Count > 0) {
 		t.Errorf("%+v", i)
 	}
 	if i := r.Intervals[len(r.Intervals)-1]; i.Phase != "load" || i.At < 0.7 {

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"postrider/bench/ledger"
 )
 
 // Options say what SMTP sends. Address is required; Messages or Duration must be
@@ -32,10 +34,13 @@ type Options struct {
 	// Users above 0 makes recipients u0 to u<n-1> of their domain, for servers
 	// that know their mailboxes, instead of r<seq>.<n>: then X-Bench alone says
 	// which message it is.
-	Users    int
-	Sender   string // "": "load@bench.invalid"; with Shape.UTF8 "größe@bench.invalid"
+	Users  int
+	Sender string // "": "load@bench.invalid"; with Shape.UTF8 "größe@bench.invalid"
+	// Ledger gives messages their numbers and is told how each duty ended. Its run
+	// is that of the load. nil: numbers are in turn.
+	Ledger   *ledger.Ledger
 	Run      uint64 // in X-Bench, below 1e10; 0: 1
-	FirstSeq uint64 // number of the first message
+	FirstSeq uint64 // number of the first message, without a ledger
 	Seed     uint64 // what is random in sizes, recipients, domains and moments follows from it and from Run
 
 	LMTP     bool // a reply to the text for each recipient (RFC 2033)
@@ -95,6 +100,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: only the closed loop thinks", ErrOptions)
 	case o.Run >= 1e10:
 		return fmt.Errorf("%w: run has more than 10 digits", ErrOptions)
+	case o.Ledger != nil && (o.FirstSeq != 0 || o.Run != 0 && o.Run != o.Ledger.Run()):
+		return fmt.Errorf("%w: numbers and run are the ledger's", ErrOptions)
 	case o.Users > 0 && o.Users < o.Recipients.Max():
 		return fmt.Errorf("%w: more recipients than users", ErrOptions)
 	}
@@ -120,6 +127,9 @@ func (o *Options) check() error {
 
 func (o *Options) defaults() {
 	o.Conns, o.InFlight, o.Tries = max(1, o.Conns), max(1, o.InFlight), max(1, o.Tries)
+	if o.Ledger != nil {
+		o.Run = o.Ledger.Run()
+	}
 	o.Run = max(1, o.Run)
 	if o.Sender == "" {
 		o.Sender = "load@bench.invalid"

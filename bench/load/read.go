@@ -56,14 +56,26 @@ func (w *worker) readEnds(f *flight) error {
 		code := uint16(421)
 		if err == nil {
 			if code, err = w.read(); code == 0 {
-				return err // nobody knows
+				return err // nobody knows of the others
 			}
 		}
 		if code >= 300 {
 			f.shut(n)
 			f.later = f.later || code/100 == 4
 		}
+		f.settled = n + 1
 	}
 	w.over(f, 250)
 	return err
+}
+
+// read reads a reply; 421 ends the connection.
+func (w *worker) read() (uint16, error) {
+	if err := w.c.Read(&w.answer, w.s.o.Timeout); err != nil {
+		return 0, err
+	}
+	if w.answer.Code == 421 {
+		return 421, errCut
+	}
+	return w.answer.Code, nil
 }

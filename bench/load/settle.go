@@ -1,6 +1,10 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"postrider/bench/ledger"
+)
 
 // over ends the first flight by the reply to its text, or to DATA.
 func (w *worker) over(f *flight, code uint16) {
@@ -9,6 +13,7 @@ func (w *worker) over(f *flight, code uint16) {
 	t := w.tallyOf(f)
 	switch {
 	case code < 300 && f.taken > 0:
+		w.account(f, ledger.Accepted)
 		t.accepted.Add(1)
 		t.acceptedD.Add(int64(f.taken))
 		t.refusedD.Add(int64(f.recipients - f.taken))
@@ -25,8 +30,28 @@ func (w *worker) over(f *flight, code uint16) {
 	w.drop()
 }
 
+// account tells the ledger how each duty of f has ended. All that were not refused
+// end as e, except those that an LMTP server has already taken.
+func (w *worker) account(f *flight, e ledger.End) {
+	l := w.s.o.Ledger
+	if l == nil {
+		return
+	}
+	for n := range f.recipients {
+		switch {
+		case n < f.taken+f.refused && !f.isOpen(n):
+			l.End(f.seq, n, ledger.Refused)
+		case n < f.settled:
+			l.End(f.seq, n, ledger.Accepted)
+		default:
+			l.End(f.seq, n, e)
+		}
+	}
+}
+
 // refuse counts f as refused.
 func (w *worker) refuse(f *flight) {
+	w.account(f, ledger.Refused)
 	t := w.tallyOf(f)
 	t.refused.Add(1)
 	t.refusedD.Add(int64(f.recipients))
@@ -34,10 +59,27 @@ func (w *worker) refuse(f *flight) {
 
 // unsend counts f as unsent.
 func (w *worker) unsend(f *flight) {
+	w.account(f, ledger.Unsent)
 	t := w.tallyOf(f)
 	t.refusedD.Add(int64(f.refused))
 	t.unsent.Add(1)
 	t.unsentD.Add(int64(f.recipients - f.refused))
+}
+
+// lose counts f as unknown, but for the recipients of which the server has spoken.
+func (w *worker) lose(f *flight) {
+	w.account(f, ledger.Unknown)
+	taken := int64(0)
+	for n := range f.settled {
+		if f.isOpen(n) {
+			taken++
+		}
+	}
+	t := w.tallyOf(f)
+	t.acceptedD.Add(taken)
+	t.refusedD.Add(int64(f.refused))
+	t.unknown.Add(1)
+	t.unknownD.Add(int64(f.recipients-f.refused) - taken)
 }
 
 // postpone keeps f to be offered again, unless it has had its tries.
@@ -60,13 +102,9 @@ func (w *worker) drop() {
 func (w *worker) abandon() {
 	for w.on > 0 {
 		f := &w.flights[w.from]
-		t := w.tallyOf(f)
-		left := int64(f.recipients - f.refused)
 		switch {
 		case f.end > 0 && w.c.Sent() >= f.end:
-			t.refusedD.Add(int64(f.refused))
-			t.unknown.Add(1)
-			t.unknownD.Add(left)
+			w.lose(f)
 		case w.postpone(f, time.Now()):
 		default:
 			w.unsend(f)

@@ -30,7 +30,7 @@ const (
 )
 
 // newText returns a builder; signature is a whole header field, or empty.
-func newText(o *Options, stock *stock, signature string) *text {
+func newText(o *Options, stock *stock, signature string, worker int) *text {
 	m := &text{stock: stock, sizes: &o.Sizes}
 	t := []byte("X-Bench: ")
 	var fields [6]int
@@ -43,7 +43,12 @@ func newText(o *Options, stock *stock, signature string) *text {
 	for i := range 3 {
 		field(i, ",")
 	}
-	field(3, "\r\n")
+	field(3, "")
+	if o.Ledger != nil {
+		t = append(t, ",0000000"...)
+		copyNumber(t[len(t)-7:], uint64(worker))
+	}
+	t = append(t, "\r\n"...)
 	m.body = len(t)
 	if o.Sizes.corpus == nil {
 		t = append(t, signature...)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"postrider/relay/smtp"
@@ -38,7 +37,7 @@ type worker struct {
 
 func newWorker(s *SMTP, index int, signature string) *worker {
 	return &worker{
-		s: s, index: index, text: newText(&s.o, s.stock, signature),
+		s: s, index: index, text: newText(&s.o, s.stock, signature, index),
 		recorder: s.recorders[index%len(s.recorders)],
 		flights:  make([]flight, max(2, s.o.InFlight)),
 		secure:   newSecure(&s.o),
@@ -221,39 +220,4 @@ func (w *worker) makeHead() error {
 	}
 	w.head = append(w.head, '\r', '\n')
 	return nil
-}
-
-// rcpt appends RCPT for one recipient.
-func (w *worker) rcpt(f *flight, n int) {
-	var b [320]byte
-	o := &w.s.o
-	t := append(b[:0], "RCPT TO:<"...)
-	if o.Users > 0 {
-		user := below(draw(o.Seed, f.order, drawUser), o.Users) + n
-		t = strconv.AppendInt(append(t, 'u'), int64(user%o.Users), 10)
-	} else {
-		t = strconv.AppendUint(append(t, 'r'), f.seq, 10)
-		t = strconv.AppendInt(append(t, '.'), int64(n), 10)
-	}
-	t = o.Domains.append(append(t, '@'), o.Domains.draw(o.Seed, f.order, n))
-	w.c.Raw(append(t, ">\r\n"...))
-}
-
-// envelope appends MAIL and every RCPT.
-func (w *worker) envelope(f *flight) {
-	w.c.Raw(w.head)
-	for n := range f.recipients {
-		w.rcpt(f, n)
-	}
-}
-
-// read reads a reply; 421 ends the connection.
-func (w *worker) read() (uint16, error) {
-	if err := w.c.Read(&w.answer, w.s.o.Timeout); err != nil {
-		return 0, err
-	}
-	if w.answer.Code == 421 {
-		return 421, errCut
-	}
-	return w.answer.Code, nil
 }
