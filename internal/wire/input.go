@@ -18,7 +18,8 @@ func (c *Conn) Fill() error {
 	}
 	if c.raw != nil && c.filled && len(c.out) > 0 {
 		// More input is likely at hand, and with it more replies for one write.
-		if done, err := c.readRaw(true); done {
+		// A deadline in the past, perhaps a drain's wake-up, is looked at below.
+		if done, err := c.readRaw(true); done && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}
@@ -185,7 +186,8 @@ func (c *Conn) read() error {
 }
 
 // Peek reports whether input is there before anything was asked for, waiting at
-// most wait for it. Without a descriptor and without wait it reports false.
+// most wait for it. Without a descriptor and without wait it reports false. It is
+// for the beginning of a session, before any ReadBy.
 func (c *Conn) Peek(wait time.Duration) (bool, error) {
 	if c.w > c.r {
 		return true, nil
@@ -204,5 +206,9 @@ func (c *Conn) Peek(wait time.Duration) (bool, error) {
 	if c.raw == nil {
 		return false, nil
 	}
-	return c.readRaw(true)
+	seen, err := c.readRaw(true)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // no deadline was set yet but a drain's
+		return false, ErrDraining
+	}
+	return seen, err
 }
