@@ -77,16 +77,15 @@ func (a *account) keepVanished(present map[procID]process) {
 	}
 	for heir, l := range lots {
 		inherited := present[heir].waited.total() - a.last[heir].waited.total()
-		missing := max(0, l.cpu.total()-inherited)
-		if whole := l.cpu.total(); whole > 0 {
-			user := time.Duration(float64(missing) * (float64(l.cpu.user) / float64(whole)))
-			a.kept = a.kept.plus(cpu{user, missing - user})
+		missing := l.cpu.total() - inherited
+		if heir != (procID{}) && missing <= 2*tick {
+			continue // user and system time of the heir are each rounded down
 		}
+		user := time.Duration(float64(missing) * (float64(l.cpu.user) / float64(max(1, l.cpu.total()))))
+		a.kept = a.kept.plus(cpu{user, missing - user})
 		// Written bytes of an heir cannot be told from those of its children, but
 		// they are handed over together with the times.
-		if heir == (procID{}) || missing > 2*tick {
-			a.keptWritten += l.written
-		}
+		a.keptWritten += l.written
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 // Server is a server whose durability is to be verified.
 type Server struct {
 	// Send offers n messages of one recipient each over conns connections, each kept
-	// for all its messages, by DATA and without TLS, and waits for the replies. It
-	// returns how many were accepted; an error only when it could not be tried.
+	// for all its messages, by DATA and without TLS, and with nothing sent between
+	// the end of a text and its reply. It returns how many were accepted; an error
+	// only when it could not be tried.
 	Send func(ctx context.Context, n, conns int) (accepted int64, err error)
 	// Kill ends all processes with SIGKILL and waits for it; Restart starts the
 	// server again with the same data and returns when it answers.

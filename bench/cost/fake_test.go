@@ -56,6 +56,7 @@ func (m machine) process(pid, parent, ticks, waited int) {
 	m.write(fmt.Sprintf("%stask/%d/status", dir, pid), status)
 	m.write(fmt.Sprintf("%stask/%d/status", dir, pid+5000), status)
 	m.write(dir+"io", "rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n")
+	m.write(fmt.Sprintf("%stask/%d/schedstat", dir, pid), fmt.Sprintf("%d 5 6\n", ticks*int(tick)/2))
 	for fd := range 3 {
 		m.write(fmt.Sprintf("%sfd/%d", dir, fd), "")
 	}

@@ -86,10 +86,19 @@ func readUse(proc procfs.FS, p *process) {
 	if err != nil {
 		return
 	}
+	var ran time.Duration
 	for _, t := range threads {
 		// The status of a process counts the switches of its first thread only.
 		if st, err := t.NewStatus(); err == nil {
 			p.threads[procID{t.PID, p.id.since}] = int64(st.TotalCtxtSwitches())
 		}
+		if st, err := t.Schedstat(); err == nil {
+			ran += time.Duration(st.RunningNanoseconds)
+		}
+	}
+	// The threads that are there know their time to the nanosecond; the process, whose
+	// times have those that ended in them too, in whole ticks rounded down.
+	if ran > p.own.total() {
+		p.own.user, p.own.system = divide(ran, int64(p.own.user), int64(p.own.system))
 	}
 }

@@ -30,7 +30,8 @@ type Tree struct {
 //
 //   - a process that began and ended between two Samples, if its parent did not
 //     wait for it (it ignores SIGCHLD, or ended first);
-//   - what a process used between the last Sample and its end, in the same case;
+//   - what a process used between the last Sample and its end, in the same case,
+//     and all of it if that was less than two ticks of 10 ms;
 //   - a process that was adopted by one outside of the tree before any Sample saw
 //     it, with all its descendants.
 func ProcessTree(pid int) (*Tree, error) {

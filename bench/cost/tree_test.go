@@ -35,6 +35,12 @@ func TestTree(t *testing.T) {
 	if s != want {
 		t.Errorf("%+v, want\n%+v", s, want)
 	}
+	// The exact time of threads goes before the rounded one of their process.
+	m.write("proc/12/task/12/schedstat", "42000000 0 0\n")
+	if s, err = tree.Sample(); err != nil || s.CPU() != want.CPU()+2*time.Millisecond {
+		t.Errorf("%+v, %v", s, err)
+	}
+	m.write("proc/12/task/12/schedstat", "0 0 0\n")
 	// 11 ends and is waited for; 12 is adopted by another and has a child.
 	m.remove("proc/11")
 	m.process(10, 1, 100, 48)
