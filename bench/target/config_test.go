@@ -61,6 +61,25 @@ func TestPostfixConfig(t *testing.T) {
 	}
 }
 
+func TestEximConfig(t *testing.T) {
+	for name, n := range needs() {
+		for profile, isp := range map[string]bool{"stock": false, "isp": true} {
+			s := eximSettings{listen: "127.0.0.1:25001", dir: n.Dir, program: "/scratch/package/usr/sbin/exim4", need: n, isp: isp}
+			text := "# exim " + strings.Join(s.arguments(n.Suspended), " ") + "\n" + s.text(n.Suspended)
+			golden(t, "exim-"+profile+"-"+name+".conf", text)
+		}
+	}
+}
+
+func TestOpenSMTPDConfig(t *testing.T) {
+	for name, n := range needs() {
+		for profile, isp := range map[string]bool{"stock": false, "isp": true} {
+			s := opensmtpdSettings{listen: "127.0.0.1:25001", dir: n.Dir, need: n, isp: isp}
+			golden(t, "opensmtpd-"+profile+"-"+name+".conf", s.text())
+		}
+	}
+}
+
 func TestDovecotConfig(t *testing.T) {
 	for name, n := range map[string]Need{
 		"plain": Need{Dir: "/scratch"}.withDefaults(),
@@ -87,6 +106,50 @@ func TestCountPostfix(t *testing.T) {
 		got, err := countPostfix(bufio.NewReader(strings.NewReader(c.text)))
 		if got != c.want || (err == nil) != c.ok {
 			t.Errorf("%q: %d, %v", c.text, got, err)
+		}
+	}
+}
+
+func TestCountExim(t *testing.T) {
+	const text = `11h  4.3K 1r3abc-000001-1A <load@bench.invalid>
+          r1.0@a.bench.test
+          r1.1@a.bench.test
+
+ 2m  1.2K 1r3abc-000002-2B <> *** frozen ***
+          r2.0@b.bench.test
+
+`
+	if n := countExim(text); n != 3 {
+		t.Errorf("%d recipients, want 3", n)
+	}
+	if n := countExim(""); n != 0 {
+		t.Errorf("%d recipients in an empty queue", n)
+	}
+}
+
+func TestCountOpenSMTPD(t *testing.T) {
+	const text = `d0c1f1a2b3c4d5e6|inet4|mta|auth|load@bench.invalid|r1.0@a.test|r1.0@a.test|1795900000|1796300000|0|0|pending|0|
+d0c1f1a2b3c4d5e7|inet4|mta|auth|load@bench.invalid|r1.1@a.test|r1.1@a.test|1795900000|1796300000|0|1|inflight|0|451 later
+`
+	if n := countOpenSMTPD(text); n != 2 {
+		t.Errorf("%d recipients, want 2", n)
+	}
+	if n := countOpenSMTPD("smtpctl: need root privileges\n"); n != 0 {
+		t.Errorf("%d recipients in a complaint", n)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for got, want := range map[string]string{
+		eximVersion("Exim version 4.96 #2 built 09-Dec-2025\nCopyright"): "4.96",
+		eximVersion("sh: exim: no"):                                      "no",
+		eximVersion(""):                                                  "",
+		opensmtpdVersion("version: OpenSMTPD 6.8.0p2\nusage"):            "6.8.0p2",
+		opensmtpdVersion("?"):                                            "?",
+		lastWord("postrider version 0.1.0"):                              "0.1.0",
+	} {
+		if got != want {
+			t.Errorf("version %q, want %q", got, want)
 		}
 	}
 }

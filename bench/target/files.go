@@ -122,6 +122,8 @@ func output(ctx context.Context, argv ...string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {
+		// What stands before "--" is how it is started, not what.
+		argv = argv[slices.Index(argv, "--")+1:]
 		return text, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, text)
 	}
 	return text, nil

@@ -15,7 +15,7 @@ var ErrName = errors.New("no such target")
 // Names returns what Parse takes, for a help text.
 func Names() []string {
 	return []string{
-		"postrider", "postrider:FILE", "postfix", "postfix:isp", "dovecot",
+		"postrider", "postrider:FILE", "postfix", "postfix:isp", "exim", "exim:isp", "opensmtpd", "opensmtpd:isp", "dovecot",
 		"gosmtp", "direct", "external:smtp=HOST:PORT,pid=N",
 	}
 }
@@ -43,6 +43,10 @@ func Parse(name string, o Options) (Target, error) {
 	switch kind {
 	case "postfix":
 		base.server, profiles = postfix{isp: argument == "isp"}, []string{"", "stock", "isp"}
+	case "exim":
+		base.server, profiles = exim{isp: argument == "isp"}, []string{"", "stock", "isp"}
+	case "opensmtpd":
+		base.server, profiles = opensmtpd{isp: argument == "isp"}, []string{"", "stock", "isp"}
 	case "dovecot":
 		base.server = dovecot{}
 	case "gosmtp":

@@ -29,6 +29,8 @@
 // All servers log as they do by default, into the scratch folder. Servers that can
 // only ask the system's resolver run in a mount namespace in which
 // /etc/resolv.conf names Need.DNS. The folder decides which disk is measured.
+// OpenSMTPD by default takes 100 messages from a connection: load must give each
+// connection no more, or choose the profile.
 //
 // # Concurrency
 //
