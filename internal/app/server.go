@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -83,8 +84,9 @@ func limitsOf(cfg *config.Config) smtpd.Limits {
 		Connections:          l.Connections,
 		Handshake:            l.HandshakeTimeout,
 		Command:              l.CommandTimeout,
+		Stress:               l.StressTimeout,
 		DataGrace:            l.DataGrace,
-		DataRate:             l.DataRate,
+		DataRate:             cmp.Or(l.DataRate, -1), // 0 asks for none
 	}
 }
 

@@ -121,7 +121,7 @@ type Queue struct {
 	RetryMin  time.Duration
 	WarnAfter time.Duration // 0: never
 	Reserve   int64         // disk kept free; 0: the smaller of 256 MiB and 2% of the disk
-	Memory    int64         // message bodies kept in memory for their first attempt
+	Memory    int64         // message texts in memory
 }
 
 // DNS names the resolvers.
@@ -158,7 +158,6 @@ type Limits struct {
 	HandshakeTimeout     time.Duration
 	DataRate             int64 // bytes a second
 	DataGrace            time.Duration
-	ReceiveMemory        int64 // bytes of messages being received, in memory
 	Drain                time.Duration
 }
 

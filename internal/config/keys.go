@@ -101,7 +101,7 @@ func queueSection() section {
 			duration(func(q *Queue) *time.Duration { return &q.WarnAfter }, 0, 60*day)},
 		field[Queue]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail is refused with 452. 0: the smaller of 256 MiB and 2% of the disk, plus the hot spool (8 segments of 64 MiB, together at most an eighth of the disk, at least 8 MiB) and 8 MiB, but at most a quarter of the disk.",
 			size(func(q *Queue) *int64 { return &q.Reserve }, 0, 1024*gib)},
-		field[Queue]{"memory", "size", `"64MiB"`, "1MiB to 64GiB", "Message texts kept in memory for their first attempt; others are read back from the disk.",
+		field[Queue]{"memory", "size", `"64MiB"`, "1MiB to 64GiB", "Message texts in memory: those that are being received, up to 256 KiB of each, and those that wait for their first attempt, which are given up first and read back from the disk. Above it mail is refused with 452.",
 			size(func(q *Queue) *int64 { return &q.Memory }, mib, 64*gib)},
 	)
 }
@@ -160,7 +160,7 @@ func limitsSection() section {
 			number(func(l *Limits) *int { return &l.JunkCommands }, 10, 1e6)},
 		field[Limits]{"command_timeout", "duration", `"5m"`, "1s to 1h", "Time a client has for its next command (RFC 5321 section 4.5.3.2.7 asks for at least 5m).",
 			duration(func(l *Limits) *time.Duration { return &l.CommandTimeout }, time.Second, hour)},
-		field[Limits]{"stress_timeout", "duration", `"10s"`, "1s to 1h", "The same while nearly all connections are taken.",
+		field[Limits]{"stress_timeout", "duration", `"10s"`, "1s to 1h", "The same while nine of ten `connections` are open.",
 			duration(func(l *Limits) *time.Duration { return &l.StressTimeout }, time.Second, hour)},
 		field[Limits]{"handshake_timeout", "duration", `"10s"`, "1s to 5m", "Time a TLS handshake may take.",
 			duration(func(l *Limits) *time.Duration { return &l.HandshakeTimeout }, time.Second, 5*minute)},
@@ -168,8 +168,6 @@ func limitsSection() section {
 			size(func(l *Limits) *int64 { return &l.DataRate }, 0, gib)},
 		field[Limits]{"data_grace", "duration", `"30s"`, "1s to 1h", "Time before data_rate is asked for.",
 			duration(func(l *Limits) *time.Duration { return &l.DataGrace }, time.Second, hour)},
-		field[Limits]{"receive_memory", "size", `"128MiB"`, "8MiB to 64GiB", "Memory for all messages that are being received; above it DATA gets 452.",
-			size(func(l *Limits) *int64 { return &l.ReceiveMemory }, 8*mib, 64*gib)},
 		field[Limits]{"drain", "duration", `"30s"`, "0 to 1h", "Time that messages being received and delivered have to end when the daemon is told to stop.",
 			duration(func(l *Limits) *time.Duration { return &l.Drain }, 0, hour)},
 	)

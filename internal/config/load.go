@@ -54,7 +54,7 @@ func defaults() *Config {
 		Limits: Limits{
 			ConnectionsPerClient: 50, Recipients: 1000, Header: 256 << 10, Hops: 100, JunkCommands: 100,
 			CommandTimeout: 5 * minute, StressTimeout: 10 * time.Second, HandshakeTimeout: 10 * time.Second,
-			DataRate: 500, DataGrace: 30 * time.Second, ReceiveMemory: 128 * mib, Drain: 30 * time.Second,
+			DataRate: 500, DataGrace: 30 * time.Second, Drain: 30 * time.Second,
 		},
 		Admin: Admin{Socket: "admin.sock"},
 		Log:   Log{Events: "events.jsonl", Level: "info", OnStall: "backpressure", Rotate: 256 * mib, MaxTotal: 8 * gib},

@@ -33,9 +33,13 @@ func dialSMTP(t *testing.T, network, address string) *smtpClient {
 
 func wrapSMTP(t *testing.T, nc net.Conn) *smtpClient {
 	t.Helper()
-	c := &smtpClient{t: t, nc: nc, in: bufio.NewReader(nc)}
+	c := newSMTP(t, nc)
 	c.expect("220")
 	return c
+}
+
+func newSMTP(t *testing.T, nc net.Conn) *smtpClient {
+	return &smtpClient{t: t, nc: nc, in: bufio.NewReader(nc)}
 }
 
 // reply reads one reply, of however many lines.
@@ -62,6 +66,13 @@ func (c *smtpClient) write(text string) {
 	if _, err := c.nc.Write([]byte(text)); err != nil {
 		c.t.Fatalf("write: %v", err)
 	}
+}
+
+// ask sends a command and returns its reply.
+func (c *smtpClient) ask(command string) string {
+	c.t.Helper()
+	c.write(command + "\r\n")
+	return c.expect("")
 }
 
 func (c *smtpClient) expect(want string) string {

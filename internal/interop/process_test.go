@@ -61,6 +61,19 @@ func (r *relay) start(wrap ...string) {
 	}
 }
 
+// startQuietly is start without a connection of its own, which may count.
+func (r *relay) startQuietly() {
+	r.t.Helper()
+	r.launch()
+	listening := func() bool {
+		text, _ := os.ReadFile(r.errLog)
+		return strings.Contains(string(text), `"msg":"listening"`)
+	}
+	if !await(15*time.Second, listening) {
+		r.t.Fatal("postrider does not listen")
+	}
+}
+
 // launch runs the daemon without waiting for anything.
 func (r *relay) launch(wrap ...string) {
 	r.t.Helper()

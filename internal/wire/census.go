@@ -3,15 +3,17 @@ package wire
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
 // Census counts open connections, in all and by client. Servers that share one
 // share its counts.
 type Census struct {
+	total atomic.Int64 // written under mu
+
 	mu sync.Mutex
 	// guards following
-	total   int
 	lastID  uint64
 	clients map[netip.Addr]int // only clients with open connections
 }
@@ -20,11 +22,7 @@ type Census struct {
 func NewCensus() *Census { return &Census{clients: map[netip.Addr]int{}} }
 
 // Total returns the number of connections counted now.
-func (c *Census) Total() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.total
-}
+func (c *Census) Total() int { return int(c.total.Load()) }
 
 // Limits bound the connections of a Server.
 type Limits struct {
@@ -43,13 +41,13 @@ func (c *Census) enter(client netip.Addr, l Limits, fallback int) Reason {
 	exempt := l.PerClient <= 0 || !client.IsValid() || l.Exempt != nil && l.Exempt(client)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if total > 0 && c.total >= total {
+	if total > 0 && c.Total() >= total {
 		return ReasonTotal
 	}
 	if !exempt && c.clients[key] >= l.PerClient {
 		return ReasonPerClient
 	}
-	c.total++
+	c.total.Add(1)
 	if client.IsValid() {
 		c.clients[key]++
 	}
@@ -60,7 +58,7 @@ func (c *Census) leave(client netip.Addr) {
 	key := clientKey(client)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total--
+	c.total.Add(-1)
 	if !client.IsValid() {
 		return
 	}

@@ -88,6 +88,15 @@ func (c *Conn) Reason() Reason { return c.reason }
 // Draining reports that the server shuts down and wants the session to end.
 func (c *Conn) Draining() bool { return c.srv.draining.Load() }
 
+// Crowded reports that nine of ten connections that limit allows (0: the server's
+// own limit; negative: none) are open.
+func (c *Conn) Crowded(limit int) bool {
+	if limit == 0 {
+		limit = c.srv.fallback
+	}
+	return limit > 0 && 10*c.srv.census.Total() >= 9*limit
+}
+
 // SetBusy says whether a drain must let the session go on (a text is being
 // received) or may end its wait.
 func (c *Conn) SetBusy(busy bool) { c.busy = busy }

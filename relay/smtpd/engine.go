@@ -228,13 +228,34 @@ func (e *engine) readLine() ([]byte, bool) {
 		if e.waiting.IsZero() {
 			e.waiting = time.Now()
 		}
-		e.w.ReadBy(e.waiting.Add(e.lim.Command), e.lim.Command)
+		last := e.patience()
 		if err := e.w.Fill(); err != nil {
+			if !last && errors.Is(err, wire.ErrTimeout) {
+				continue
+			}
 			e.lost(err)
 			return nil, false
 		}
 		e.arrived = time.Now()
 	}
+}
+
+// patience sets how long the next read may wait for a command, and reports whether
+// that is the last of it: a session looks again and again whether others need its
+// place.
+func (e *engine) patience() (last bool) {
+	by, span := e.waiting.Add(e.lim.Command), e.lim.Command
+	last = true
+	if e.lim.Stress < span {
+		if e.w.Crowded(e.lim.Connections) {
+			span = e.lim.Stress
+			by = e.waiting.Add(span)
+		} else if look := time.Now().Add(e.lim.Stress); look.Before(by) {
+			by, last = look, false
+		}
+	}
+	e.w.ReadBy(by, span)
+	return last
 }
 
 // tooLong answers a line that was read over. Behind a BDAT its chunk follows.

@@ -74,10 +74,11 @@ type Limits struct {
 	GreetDelay time.Duration // wait before the greeting for a client that talks first; 0: look once, do not wait
 	Handshake  time.Duration // TLS handshake, absolute; 0: 10 s
 	Command    time.Duration // from one reply to the end of the next command, absolute; 0: 300 s
+	Stress     time.Duration // the same while nine of ten Connections are open; 0: 10 s
 	Write      time.Duration // for a client to take a block of replies; 0: 60 s
 	Data       time.Duration // between two blocks of a text (RFC 5321 section 4.5.3.2.5); 0: 180 s
 	DataGrace  time.Duration // before DataRate is asked for; 0: 30 s
-	DataRate   int64         // least octets per second of a text; 0: 500
+	DataRate   int64         // least octets per second of a text; 0: 500, negative: any
 	// Accept is the longest time from the end of a text to its reply that a
 	// client is thought to wait for: when Session.Commit is not certain by
 	// then the message is refused with 4xx rather than accepted late (RFC
@@ -99,6 +100,7 @@ const (
 	defaultPerClient    = 50
 	defaultHandshake    = 10 * time.Second
 	defaultCommand      = 300 * time.Second
+	defaultStress       = 10 * time.Second
 	defaultWrite        = 60 * time.Second
 	defaultData         = 180 * time.Second
 	defaultDataGrace    = 30 * time.Second
@@ -123,6 +125,7 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.ConnectionsPerClient, defaultPerClient)
 	orElse(&l.Handshake, defaultHandshake)
 	orElse(&l.Command, defaultCommand)
+	orElse(&l.Stress, defaultStress)
 	orElse(&l.Write, defaultWrite)
 	orElse(&l.Data, defaultData)
 	orElse(&l.DataGrace, defaultDataGrace)
