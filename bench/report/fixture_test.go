@@ -24,7 +24,7 @@ func postriderLike() like {
 }
 
 func postfixLike() like {
-	return like{"postfix:isp", "3.7.11", "D2", 5200, 1850, 11000, 0.7, 2.1, 240 << 20}
+	return like{"postfix:isp", "3.7.11", "D2", 5200, 1850, 17000, 0.7, 2.1, 240 << 20}
 }
 
 // fixture simulates n interleaved runs against each server.
@@ -105,7 +105,7 @@ func (s like) interval(rng *rand.Rand, at int, rate float64) result.Interval {
 		for cell < len(bounds) && us >= float64(bounds[cell]) {
 			cell++
 		}
-		iv.Heat[cell] += n / 2000
+		iv.Heat[cell] += 1 + n/2000
 	}
 	return iv
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -129,7 +128,11 @@ func ratio(v float64) string {
 	return digits(v) + "×"
 }
 
-// between writes an interval in the unit of its centre, which is not repeated.
+// between writes an interval, with the unit once where it is the same.
 func between(lo, hi float64, u result.Unit) string {
-	return fmt.Sprintf("%s – %s", inUnit(lo, u), inUnit(hi, u))
+	from, to := inUnit(lo, u), inUnit(hi, u)
+	if number, unit, ok := strings.Cut(from, " "); ok && strings.HasSuffix(to, " "+unit) {
+		from = number
+	}
+	return from + " – " + to
 }

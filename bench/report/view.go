@@ -175,7 +175,7 @@ func ledgerLines(l *result.Ledger) []ledgerLine {
 		{"LOST", &l.Lost, true, true},
 		{"copies beyond the first", &l.Copies, false, false},
 		{"unknown, delivered", &l.UnknownDelivered, false, false},
-		{"phantom: not accepted, delivered", &l.Phantom, true, false},
+		{"phantom: delivered, not accepted", &l.Phantom, true, false},
 		{"corrupted", &l.Corrupted, true, false},
 		{"strange recipients", &l.Strange, false, false},
 		{"out of order", &l.OutOfOrder, false, false},
