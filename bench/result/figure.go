@@ -24,8 +24,11 @@ const (
 // Figures returns those of the headline, in the order of its columns.
 func Figures() []Figure {
 	return []Figure{
-		{"messages/s", "messages/s", PerSecond, true, func(r *Run) (float64, bool) {
+		{"messages/s", "accepted/s", PerSecond, true, func(r *Run) (float64, bool) {
 			return r.Load.AcceptRate, r.Load.Messages > 0
+		}},
+		{"delivered/s", "delivered/s", PerSecond, true, func(r *Run) (float64, bool) {
+			return r.Load.DeliveredRate, r.Load.DeliveredRate > 0
 		}},
 		{"messages/cpu-s", "messages/CPU-s", PerSecond, true, func(r *Run) (float64, bool) {
 			return r.Cost.MessagesPerCPUSecond, r.Cost.By != "" && r.Cost.MessagesPerCPUSecond > 0

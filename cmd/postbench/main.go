@@ -1,7 +1,11 @@
-// Command postbench makes mail traffic and receives it, against any mail server.
+// Command postbench measures mail servers, any of them: it makes the load, is the
+// receiving world, and accounts for every recipient.
 //
-//	postbench load --to 127.0.0.1:2525 --conns 64 --messages 100000
-//	postbench sink --listen 127.0.0.1:2526 --ledger
+//	postbench run steady --sut postrider
+//	postbench compare --sut postrider,postfix:isp --scenario steady --runs 6
+//	postbench list
+//
+// docs/postbench.md tells the rest.
 //
 // Exit codes: 0 done, 1 failed, 2 wrong usage.
 package main
@@ -30,14 +34,15 @@ func run(args []string) int {
 
 	root := &cobra.Command{
 		Use:           "postbench",
-		Short:         "make mail traffic and receive it",
+		Short:         "measure mail servers",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return errors.New("which verb? see postbench --help") },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(loadCommand(), sinkCommand())
+	root.AddCommand(runCommand(), compareCommand(), listCommand(), gateCommand(), reportCommand(), calibrateCommand(),
+		loadCommand(), sinkCommand(), dnsCommand(), referenceCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var failed failure

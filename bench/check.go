@@ -1,0 +1,233 @@
+package bench
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postrider/bench/load"
+)
+
+// Check reports every value of s that makes no sense.
+func (s *Scenario) Check() error {
+	var wrong []string
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	if s.About == "" {
+		add("about is empty")
+	}
+	for _, n := range s.Needs {
+		if !slices.Contains([]string{"smtp", "lmtp", "pop3", "imap"}, n) {
+			add("needs: %q is none of smtp, lmtp, pop3, imap", n)
+		}
+	}
+	s.Load.check("load", s.Access.Workload == "", add)
+	for i := range s.Client {
+		s.Client[i].check("client "+s.Client[i].Name, true, add)
+	}
+	for _, i := range s.Idle {
+		if i.Conns < 1 || i.Conns > 100_000 {
+			add("idle.conns: %d is not from 1 to 100000", i.Conns)
+		}
+	}
+	s.checkServer(add)
+	for _, p := range s.Step {
+		if !slices.Contains([]string{"kill", "restart", "reload", "resume", "fill", "empty"}, p.Do) {
+			add("step.do: %q is none of kill, restart, reload, resume, fill, empty", p.Do)
+		}
+		if (p.Do == "fill" || p.Do == "empty") && s.Server.Disk == "" {
+			add("step.do: %s needs server.disk, a small file system to fill", p.Do)
+		}
+	}
+	for what, text := range map[string]string{"expect.duplicates": s.Expect.Duplicates, "expect.violations": s.Expect.Violations, "expect.refusals": s.Expect.Refusals} {
+		if text != "" && !slices.Contains(strings.Fields(expectWords(what)), strings.ReplaceAll(text, " ", "-")) {
+			add("%s: %q is none of %s", what, text, expectWords(what))
+		}
+	}
+	if s.Expect.RSS != "" {
+		if _, err := parseBytes(s.Expect.RSS); err != nil {
+			add("expect.rss: %v", err)
+		}
+	}
+	if len(wrong) > 0 {
+		slices.Sort(wrong)
+		return fmt.Errorf("%w %s: %s", ErrScenario, s.Name, strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+func expectWords(key string) string {
+	switch key {
+	case "expect.duplicates":
+		return "none in-flight"
+	case "expect.violations":
+		return "none"
+	}
+	return "some"
+}
+
+func (s *Scenario) checkServer(add func(string, ...any)) {
+	if d := s.Server.Disk; d != "" {
+		size, ok := strings.CutPrefix(d, "tmpfs:")
+		if _, err := parseBytes(size); !ok || err != nil {
+			add("server.disk: %q is not tmpfs:SIZE", d)
+		}
+	}
+	if s.Server.Sink != "" && s.Server.Sink != "gosmtp" {
+		add("server.sink: %q is not gosmtp", s.Server.Sink)
+	}
+	for _, f := range s.DNS.Fail {
+		if _, _, err := parseFail(f); err != nil {
+			add("dns.fail: %v", err)
+		}
+	}
+}
+
+// check looks at one generator; needed says whether it must send at all.
+func (l *Load) check(name string, needed bool, add func(string, ...any)) {
+	if needed && l.Messages == 0 && l.Duration == 0 {
+		add("%s: neither messages nor duration", name)
+	}
+	if l.Conns < 0 || l.Conns > 20_000 {
+		add("%s.conns: %d is not from 0 to 20000", name, l.Conns)
+	}
+	if strings.Contains(withoutStep(l.Pace), "%") && l.Of == "" {
+		add("%s.pace: %q is a share, and %s.of names no scenario whose rate it is a share of", name, l.Pace, name)
+	}
+	if _, err := l.options(100); err != nil {
+		add("%s: %v", name, err)
+	}
+}
+
+// options returns l for package load. base is what 100 % of a rate is, in
+// messages a second.
+func (l *Load) options(base float64) (load.Options, error) {
+	o := load.Options{
+		Conns: l.Conns, Messages: l.Messages, Duration: l.Duration.D(), Warmup: l.Warmup.D(),
+		Sender: l.Sender, Seed: l.Seed, LMTP: l.LMTP, Strict: l.Strict, BDAT: l.BDAT, InFlight: l.InFlight,
+		PerConnection: l.PerConn, Think: l.Think.D(), Tries: l.Tries, Users: l.Users,
+	}
+	if o.Conns == 0 {
+		o.Conns = 64
+	}
+	var err error
+	if o.Pace, err = load.ParsePace(rates(orElse(l.Pace, "closed"), base)); err != nil {
+		return o, fmt.Errorf("pace: %w", err)
+	}
+	if o.Sizes, err = load.ParseSizes(orElse(l.Size, "4096")); err != nil {
+		return o, fmt.Errorf("size: %w", err)
+	}
+	if o.Shape, err = load.ParseShape(orElse(l.Shape, "plain")); err != nil {
+		return o, fmt.Errorf("shape: %w", err)
+	}
+	if o.Recipients, err = load.ParseRecipients(orElse(l.Recipients, "1")); err != nil {
+		return o, fmt.Errorf("recipients: %w", err)
+	}
+	if o.Domains, err = load.ParseDomains(orElse(l.Domains, defaultDomain)); err != nil {
+		return o, fmt.Errorf("domains: %w", err)
+	}
+	if o.Sources, err = parseSources(l.Sources); err != nil {
+		return o, fmt.Errorf("sources: %w", err)
+	}
+	o.NoResumption, o.Auth.Mechanism = !l.Resume, l.Auth
+	if o.TLS, err = load.ParseTLS(orElse(l.TLS, "none")); err != nil {
+		return o, fmt.Errorf("tls: %w", err)
+	}
+	return o, nil
+}
+
+func orElse(v, other string) string {
+	if v == "" {
+		return other
+	}
+	return v
+}
+
+// rates replaces shares by rates: of 200 a second, poisson:70% is poisson:140.
+// The share by which a ramp rises is none of those.
+func rates(pace string, base float64) string {
+	kind, rest, found := strings.Cut(pace, ":")
+	if !found {
+		return pace
+	}
+	parts := strings.Split(rest, ",")
+	for i, p := range parts {
+		key, value, named := strings.Cut(p, "=")
+		if !named {
+			key, value = "", p
+		}
+		share, ok := strings.CutSuffix(value, "%")
+		f, err := strconv.ParseFloat(share, 64)
+		if !ok || err != nil || key == "step" {
+			continue
+		}
+		parts[i] = strconv.FormatFloat(max(0.1, f*base/100), 'f', 1, 64)
+		if named {
+			parts[i] = key + "=" + parts[i]
+		}
+	}
+	return kind + ":" + strings.Join(parts, ",")
+}
+
+func withoutStep(pace string) string {
+	parts := strings.FieldsFunc(pace, func(r rune) bool { return r == ',' || r == ':' })
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return strings.HasPrefix(p, "step=") }), ",")
+}
+
+// parseSources reads addresses with commas between them; A-B is a range in the
+// last byte.
+func parseSources(text string) ([]netip.Addr, error) {
+	var all []netip.Addr
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		from, to, ranged := strings.Cut(part, "-")
+		first, err := netip.ParseAddr(from)
+		last := first
+		if err == nil && ranged {
+			last, err = netip.ParseAddr(to)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for a := first; ; a = a.Next() {
+			if all = append(all, a); a == last {
+				break
+			}
+			if len(all) > 10_000 || !a.IsValid() {
+				return nil, fmt.Errorf("%q has no end, or more than 10000 addresses", part)
+			}
+		}
+	}
+	return all, nil
+}
+
+// parseBytes reads 300M, 64k or a plain number.
+func parseBytes(text string) (int64, error) {
+	factor := int64(1)
+	digits := text
+	if n := len(text); n > 0 {
+		if at := strings.IndexByte("kMG", text[n-1]); at >= 0 {
+			factor, digits = 1<<(10*(at+1)), text[:n-1]
+		}
+	}
+	v, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil || v < 1 {
+		return 0, fmt.Errorf("%q is no size such as 64M", text)
+	}
+	return v * factor, nil
+}
+
+// parseFail reads "servfail 10%".
+func parseFail(text string) (kind string, percent float64, err error) {
+	kind, share, ok := strings.Cut(text, " ")
+	if ok {
+		percent, err = strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(share), "%"), 64)
+	}
+	if !ok || err != nil || percent <= 0 || percent > 100 {
+		return "", 0, fmt.Errorf("%q is not KIND SHARE%%", text)
+	}
+	return kind, percent, nil
+}

@@ -1,0 +1,7 @@
+package bench
+
+// For the tests of pure functions.
+var (
+	ParseSources = parseSources
+	Rates        = rates
+)
