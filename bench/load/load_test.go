@@ -9,13 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"postrider/bench/load"
 	"postrider/bench/sink"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // startSink runs a sink for the time of a test.
 func startSink(t testing.TB, network, address string, o sink.Options) (*sink.Server, string) {
