@@ -39,7 +39,8 @@
 // # Concurrency
 //
 // Fill, Run and Check belong to one caller, one at a time; the model is kept
-// between them. They return when every goroutine of theirs has ended.
+// between them. They return when every goroutine of theirs has ended. Live may be
+// asked by anybody meanwhile.
 package access
 
 import (
@@ -97,7 +98,7 @@ type Options struct {
 	Think    time.Duration // pause between the sessions of a connection in a closed loop
 
 	Size       int // of a message in octets, at least 512; 0: 4096
-	Arrivals   int // messages delivered to a mailbox before each session of poll, sync and webmail; 0: 1 if LMTP is given; below 0: none
+	Arrivals   int // messages delivered to a mailbox between its sessions; 0: 1 if LMTP is given, for download none; below 0: none
 	Deliverers int // connections that deliver; 0: 4, for idle with a rate 32
 	Page       int // envelopes of a webmail page; 0: 20
 	Keep       int // messages above which sync expunges the oldest; 0: 50
@@ -116,7 +117,8 @@ type Bench struct {
 	o     Options
 	boxes []*mailbox
 	tls   *tls.Config
-	runs  uint64 // calls of Run, so that each has randomness of its own
+	runs  uint64 // calls of Run and Check, so that each has randomness of its own
+	live  live
 }
 
 // New checks o and returns a Bench that knows nothing of the mailboxes yet: what
@@ -157,7 +159,7 @@ func (o Options) withDefaults() Options {
 			o.Deliverers = 32
 		}
 	}
-	if o.Arrivals == 0 && o.LMTP != "" {
+	if o.Arrivals == 0 && o.LMTP != "" && o.Workload != Download {
 		o.Arrivals = 1
 	}
 	o.Arrivals = max(0, o.Arrivals)
@@ -219,7 +221,7 @@ func (o Options) check() error {
 		return bad("user format %q has no %%d", o.UserFormat)
 	case o.Workload == Idle && o.LMTP == "" && o.SMTP == "":
 		return bad("idle needs lmtp or smtp to deliver by")
-	case o.Arrivals > 0 && o.LMTP == "" && o.Workload != Idle && o.Workload != Download:
+	case o.Arrivals > 0 && o.LMTP == "" && o.Workload != Idle:
 		return bad("arrivals need lmtp")
 	case o.Size < 512 || o.Rate < 0 || o.Deliverers < 0 || o.Page < 0 || o.Keep < 0 || o.FirstUser < 0 || o.Sessions < 0 || o.Duration < 0:
 		return bad("a number is out of range")

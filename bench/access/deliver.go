@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 )
 
@@ -44,7 +43,9 @@ func (d *deliverer) deliver(ctx context.Context, box *mailbox, begun time.Time) 
 	if errors.Is(err, errMalformed) {
 		d.tally.violation(opDeliver, box, "%v", err)
 	}
-	d.tally.failed(opDeliver)
+	if ctx.Err() == nil {
+		d.tally.failed(opDeliver)
+	}
 	return replied, fmt.Errorf("delivery: %w", err)
 }
 
@@ -152,46 +153,4 @@ func (d *deliverer) quit() {
 	}
 	d.shut()
 	d.ready = false
-}
-
-// post lends deliverers to sessions.
-type post struct {
-	mu   sync.Mutex // guards following
-	idle []*deliverer
-	back sync.Cond // a deliverer has come back
-}
-
-func newPost(o *Options, t *tally) *post {
-	p := &post{}
-	p.back.L = &p.mu
-	for range max(1, o.Deliverers) {
-		p.idle = append(p.idle, newDeliverer(o, t))
-	}
-	return p
-}
-
-// deliver sends one message to box.
-func (p *post) deliver(ctx context.Context, box *mailbox) error {
-	p.mu.Lock()
-	for len(p.idle) == 0 {
-		p.back.Wait() // the others end: their connections have timeouts
-	}
-	d := p.idle[len(p.idle)-1]
-	p.idle = p.idle[:len(p.idle)-1]
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		p.idle = append(p.idle, d)
-		p.mu.Unlock()
-		p.back.Signal()
-	}()
-	_, err := d.deliver(ctx, box, time.Now())
-	return err
-}
-
-// close ends the connections, when nobody delivers any more.
-func (p *post) close() {
-	for _, d := range p.idle {
-		d.quit()
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,23 +16,8 @@ var errAway = errors.New("the connection that should be in IDLE is not")
 // not what is measured.
 const beginners = 32
 
-// watcher is a connection in IDLE. Its goroutine tells each EXISTS to whoever
-// delivers to the mailbox.
-type watcher struct {
-	s      *session
-	box    *mailbox
-	idling atomic.Bool
-	news   chan news
-}
-
-// news is one EXISTS, or the end of the connection.
-type news struct {
-	at     time.Time
-	exists int
-	err    error
-}
-
-// idle plays idle: all connections go into IDLE, then messages are delivered.
+// idle plays idle: all connections go into IDLE, then messages are delivered, one
+// at a time to each mailbox.
 func (r *running) idle(ctx context.Context) {
 	o := &r.b.o
 	watched, stop := context.WithCancel(ctx)
@@ -42,86 +26,170 @@ func (r *running) idle(ctx context.Context) {
 	doors := make(chan struct{}, beginners)
 	var watchers, ready, deliverers sync.WaitGroup
 	for _, box := range r.b.boxes[:o.Conns] {
-		w := &watcher{s: newSession(ctx, r.b, r.tally, nil, nil), box: box, news: make(chan news, 16)}
+		w := &watcher{r: r, s: newSession(ctx, r.b, r.tally, nil), box: box}
 		w.s.box = box
 		byBox[box] = w
 		ready.Add(1)
-		watchers.Go(func() { w.run(ctx, watched, doors, r, sync.OnceFunc(ready.Done)) })
+		watchers.Go(func() { w.run(ctx, watched, doors, sync.OnceFunc(ready.Done)) })
 	}
 	ready.Wait()
-	plan := newSchedule(o, r.b.boxes[:o.Conns], r.b.random(0), time.Now())
+	r.plan = newSchedule(o, r.b.boxes[:o.Conns], r.b.random(0), time.Now())
+	r.plan.inTurn = true
+	sweeping, swept := context.WithCancel(ctx)
+	watchers.Go(func() { r.sweep(sweeping, byBox) })
 	for range max(1, min(o.Deliverers, o.Conns)) {
 		deliverers.Go(func() {
 			d := newDeliverer(o, r.tally)
 			defer d.quit()
-			r.work(ctx, plan, func(sl slot) error { return r.surprise(ctx, d, byBox[sl.box], sl) })
+			r.work(ctx, opExists, func(sl slot) error { return byBox[sl.box].surprise(ctx, d, sl) })
 		})
 	}
 	deliverers.Wait()
+	r.open.Wait()
+	swept()
 	stop()
 	watchers.Wait()
 }
 
-// surprise delivers a message to a mailbox in IDLE and waits for its EXISTS.
-func (r *running) surprise(ctx context.Context, d *deliverer, w *watcher, sl slot) error {
-	if !w.idling.Load() {
-		r.tally.failed(opExists)
+// sweep gives up deliveries that are not told of within the timeout.
+func (r *running) sweep(ctx context.Context, all map[*mailbox]*watcher) {
+	for pause(ctx, min(time.Second, r.b.o.Timeout/4)) {
+		now := time.Now()
+		for _, w := range all {
+			w.expire(now)
+		}
+	}
+}
+
+// watcher is a connection in IDLE and the delivery that it should tell of. The
+// mailbox belongs to the delivery from its begin until both the reply to it and
+// its EXISTS have come.
+type watcher struct {
+	r   *running
+	s   *session
+	box *mailbox
+
+	mu      sync.Mutex // guards following
+	idling  bool
+	open    bool      // a delivery is on its way
+	doubt   bool      // one before it failed and may still be told of
+	due     time.Time // of the delivery
+	replied time.Time // zero: not yet
+	came    time.Time // its EXISTS; zero: not yet
+	exists  int       // what that said
+	lost    bool      // the connection broke meanwhile
+}
+
+// surprise delivers a message to the mailbox.
+func (w *watcher) surprise(ctx context.Context, d *deliverer, sl slot) error {
+	if !w.begin(sl.due) {
+		w.r.tally.failed(opExists)
+		w.r.plan.back(w.box)
 		return errAway
 	}
-	for drained := false; !drained; {
-		select {
-		case n := <-w.news:
-			if n.err == nil {
-				r.tally.violation(opExists, w.box, "EXISTS %d without a delivery", n.exists)
-			}
-		default:
-			drained = true
-		}
-	}
 	replied, err := d.deliver(ctx, w.box, sl.due)
+	w.mu.Lock()
+	w.replied = replied
 	if err != nil {
-		return err
+		w.doubt = true
+		w.closeLocked()
+	} else {
+		w.settleLocked()
 	}
-	patience := time.NewTimer(r.b.o.Timeout)
-	defer patience.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-patience.C:
-		r.tally.violation(opExists, w.box, "no EXISTS within %v of a delivery", r.b.o.Timeout)
-		return nil
-	case n := <-w.news:
-		if n.err != nil {
-			r.tally.failed(opExists)
-			return n.err
-		}
-		if least, most := w.box.bounds(); n.exists < least || n.exists > most {
-			r.tally.violation(opExists, w.box, "EXISTS %d, there are %d", n.exists, len(w.box.mails))
-		}
-		r.tally.done(opExists, n.at.Sub(sl.due), 1, 0)
-		r.tally.done(opExistsAfterReply, n.at.Sub(replied), 1, 0)
-		return nil
+	w.mu.Unlock()
+	return err
+}
+
+// begin opens a delivery; false when nobody would see it.
+func (w *watcher) begin(due time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.idling {
+		return false
 	}
+	w.r.open.Add(1)
+	w.open, w.lost, w.due, w.replied, w.came = true, false, due, time.Time{}, time.Time{}
+	return true
+}
+
+// settleLocked ends the delivery when all is known of it. w.mu is held.
+func (w *watcher) settleLocked() {
+	switch {
+	case !w.open || w.replied.IsZero():
+		return
+	case w.lost:
+		w.r.tally.failed(opExists)
+	case w.came.IsZero():
+		return
+	default:
+		if least, most := w.box.bounds(); w.exists < least || w.exists > most {
+			w.r.tally.violation(opExists, w.box, "EXISTS %d, there are %d", w.exists, len(w.box.mails))
+		}
+		w.r.tally.done(opExists, w.came.Sub(w.due), 1, 0)
+		w.r.tally.done(opExistsAfterReply, w.came.Sub(w.replied), 1, 0)
+	}
+	w.closeLocked()
+}
+
+func (w *watcher) closeLocked() {
+	w.open = false
+	w.r.plan.back(w.box)
+	w.r.open.Done()
+}
+
+// tell takes an EXISTS.
+func (w *watcher) tell(exists, _ int) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.open && w.came.IsZero():
+		w.came, w.exists = now, exists
+		w.settleLocked()
+	case !w.doubt:
+		w.r.tally.violation(opExists, w.box, "EXISTS %d without a delivery", exists)
+	}
+}
+
+// expire ends a delivery that has waited too long for its EXISTS.
+func (w *watcher) expire(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open && !w.replied.IsZero() && now.Sub(w.replied) > w.r.b.o.Timeout {
+		w.r.tally.violation(opExists, w.box, "no EXISTS within %v of a delivery", w.r.b.o.Timeout)
+		w.doubt = true
+		w.closeLocked()
+	}
+}
+
+// up and down note whether the connection is in IDLE.
+func (w *watcher) up() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idling = true
+}
+
+func (w *watcher) down() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idling, w.lost = false, true
+	w.settleLocked()
 }
 
 // run watches until watched is over. ready is called when the first IDLE has
 // begun, or has failed to.
-func (w *watcher) run(ctx, watched context.Context, doors chan struct{}, r *running, ready func()) {
+func (w *watcher) run(ctx, watched context.Context, doors chan struct{}, ready func()) {
 	defer ready()
 	for first, failed := true, 0; watched.Err() == nil; first = false {
 		began := time.Now()
 		err := w.watch(ctx, watched, doors, first, ready)
-		w.idling.Store(false)
+		w.down()
 		w.s.imap.shut()
 		ready()
 		if err == nil || watched.Err() != nil {
 			return
 		}
-		r.note(err)
-		select {
-		case w.news <- news{err: err}:
-		default: // nobody waits
-		}
+		w.r.note(err)
 		if failed++; time.Since(began) > longestPause {
 			failed = 0
 		}
@@ -137,33 +205,25 @@ func (w *watcher) watch(ctx, watched context.Context, doors chan struct{}, first
 		return err
 	}
 	s, c := w.s, &w.s.imap
-	c.onExists = w.tell
-	defer func() { c.onExists = nil }()
-	s.start(opIdle)
-	c.command("IDLE\r\n")
-	err := c.flush()
-	for continued := false; err == nil && !continued; {
-		var done bool
-		if continued, done, err = c.response(); done {
-			err = malformed("IDLE ends before it has begun")
-		}
-	}
-	if err := s.done(0, 0, err); err != nil {
+	if err := w.goIdle(); err != nil {
 		return err
 	}
 	// Nothing else is written as long as IDLE goes on.
-	cancel := context.AfterFunc(watched, func() { _, _ = c.conn.Write([]byte("DONE\r\n")) })
+	done, err := c.wait("DONE\r\n")
+	if err != nil {
+		return err
+	}
+	cancel := context.AfterFunc(watched, done)
 	defer cancel()
-	c.patient = true
-	w.idling.Store(true)
+	w.up()
 	ready()
 	err = c.answer()
 	c.patient = false
 	if watched.Err() == nil && err == nil {
 		err = fmt.Errorf("%w: IDLE was ended by the server", io.ErrUnexpectedEOF)
 	}
+	s.start(opIdle)
 	if err != nil {
-		s.start(opIdle)
 		return s.done(0, 0, err)
 	}
 	if ctx.Err() != nil {
@@ -182,6 +242,7 @@ func (w *watcher) enter(ctx context.Context, doors chan struct{}, first bool) er
 	doors <- struct{}{}
 	defer func() { <-doors }()
 	s := w.s
+	s.imap.onExists = nil
 	s.start(opLogin)
 	if err := s.done(0, 0, s.imap.begin(ctx, s.o, s.b.tls, w.box.name)); err != nil {
 		return err
@@ -196,11 +257,18 @@ func (w *watcher) enter(ctx context.Context, doors chan struct{}, first bool) er
 	return s.done(0, 0, s.imap.selectInbox())
 }
 
-// tell passes an EXISTS on. When nobody takes them, what is told is enough to
-// know that something is wrong.
-func (w *watcher) tell(exists, _ int) {
-	select {
-	case w.news <- news{at: time.Now(), exists: exists}:
-	default:
+// goIdle sends IDLE and waits until the server says that it has begun.
+func (w *watcher) goIdle() error {
+	s, c := w.s, &w.s.imap
+	c.onExists = w.tell
+	s.start(opIdle)
+	c.command("IDLE\r\n")
+	err := c.flush()
+	for continued := false; err == nil && !continued; {
+		var done bool
+		if continued, done, err = c.response(); done {
+			err = malformed("IDLE ends before it has begun")
+		}
 	}
+	return s.done(0, 0, err)
 }

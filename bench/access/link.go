@@ -82,12 +82,6 @@ func (l *link) shut() {
 // when an eighth of it is over, since setting one costs as much as a small read.
 func (l *link) Read(p []byte) (int, error) {
 	if l.patient {
-		if !l.limit.IsZero() {
-			l.limit = time.Time{}
-			if err := l.conn.SetReadDeadline(l.limit); err != nil {
-				return 0, err
-			}
-		}
 		return l.conn.Read(p)
 	}
 	if now := time.Now(); l.limit.Sub(now) < l.timeout*7/8 {
@@ -97,6 +91,19 @@ func (l *link) Read(p []byte) (int, error) {
 		}
 	}
 	return l.conn.Read(p)
+}
+
+// wait lets input take any time until last is called, which may be done by
+// another goroutine: it sends text as the last word and lets the answer take no
+// longer than the timeout.
+func (l *link) wait(text string) (last func(), err error) {
+	l.patient, l.limit = true, time.Time{}
+	conn, timeout := l.conn, l.timeout
+	return func() {
+		if conn.SetDeadline(time.Now().Add(timeout)) == nil {
+			_, _ = conn.Write([]byte(text)) // a failure shows where it reads
+		}
+	}, conn.SetReadDeadline(time.Time{})
 }
 
 // flush sends what was gathered.

@@ -73,6 +73,7 @@ func (s *session) uidl(sizes bool) (err error) {
 			return err
 		}
 	}
+	s.op = opUIDL // it is what shows the state of the mailbox
 	s.box.compare(s.list, s.bad)
 	if sizes {
 		s.box.octets = 0

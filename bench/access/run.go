@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -17,7 +16,7 @@ func (b *Bench) Fill(ctx context.Context, perMailbox int) ([]result.AccessResult
 	if b.o.LMTP == "" {
 		return nil, fmt.Errorf("%w: fill needs lmtp", ErrOptions)
 	}
-	t, began := &tally{}, time.Now()
+	t, began := newTally(&b.live), time.Now()
 	err := b.each(ctx, b.o.Deliverers, func(ctx context.Context, boxes <-chan *mailbox) error {
 		d := newDeliverer(&b.o, t)
 		defer d.quit()
@@ -36,10 +35,10 @@ func (b *Bench) Fill(ctx context.Context, perMailbox int) ([]result.AccessResult
 // Check looks at every mailbox and compares it with the model; with texts each
 // text is fetched too.
 func (b *Bench) Check(ctx context.Context, texts bool) ([]result.AccessResult, error) {
-	t, began := &tally{}, time.Now()
+	t, began := newTally(&b.live), time.Now()
 	b.runs++
 	err := b.each(ctx, b.o.Conns, func(ctx context.Context, boxes <-chan *mailbox) error {
-		s := newSession(ctx, b, t, nil, nil)
+		s := newSession(ctx, b, t, nil)
 		for box := range boxes {
 			if err := s.look(ctx, box, texts); err != nil {
 				return fmt.Errorf("mailbox %s: %w", box.name, err)
@@ -52,15 +51,14 @@ func (b *Bench) Check(ctx context.Context, texts bool) ([]result.AccessResult, e
 
 // each gives the mailboxes to workers. The first error ends all.
 func (b *Bench) each(ctx context.Context, workers int, work func(context.Context, <-chan *mailbox) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	boxes := make(chan *mailbox)
-	errs := make([]error, max(1, workers))
 	var wg sync.WaitGroup
-	for i := range errs {
+	for range max(1, workers) {
 		wg.Go(func() {
-			if errs[i] = work(ctx, boxes); errs[i] != nil {
-				cancel()
+			if err := work(ctx, boxes); err != nil {
+				cancel(err) // the first is the cause, the others are cut by it
 			}
 		})
 	}
@@ -72,13 +70,7 @@ func (b *Bench) each(ctx context.Context, workers int, work func(context.Context
 	}
 	close(boxes)
 	wg.Wait()
-	// The first is the cause, the others were cut by it.
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // Run plays the workload and returns a line for each kind of operation. It ends
@@ -90,7 +82,7 @@ func (b *Bench) Run(ctx context.Context) ([]result.AccessResult, error) {
 		return nil, fmt.Errorf("%w: neither duration nor sessions", ErrOptions)
 	}
 	b.runs++
-	r := &running{b: b, tally: &tally{}}
+	r := &running{b: b, tally: newTally(&b.live)}
 	began := time.Now()
 	if b.o.Workload == Idle {
 		r.idle(ctx)
@@ -111,8 +103,9 @@ func (b *Bench) Run(ctx context.Context) ([]result.AccessResult, error) {
 type running struct {
 	b     *Bench
 	tally *tally
-	mail  *post // nil: nothing is delivered before sessions
+	plan  *schedule
 	ended atomic.Int64
+	open  sync.WaitGroup // deliveries of idle that are on their way
 
 	mu    sync.Mutex // guards following
 	first error
@@ -126,22 +119,48 @@ func (r *running) note(err error) {
 	}
 }
 
-// sessions plays everything but idle.
+// sessions plays everything but idle. A mailbox whose session has ended gets its
+// new mail before it can have the next one, by other goroutines than those that
+// play, so that a session that is due does not wait for a delivery.
 func (r *running) sessions(ctx context.Context) {
 	o := &r.b.o
-	if o.LMTP != "" && o.Arrivals > 0 && o.Workload != Download {
-		r.mail = newPost(o, r.tally)
-		defer r.mail.close()
+	r.plan = newSchedule(o, r.b.boxes, r.b.random(0), time.Now())
+	back := r.plan.back
+	var players, postmen sync.WaitGroup
+	if o.LMTP != "" && o.Arrivals > 0 {
+		round := make(chan *mailbox, len(r.b.boxes)) // room for all: players never wait
+		defer postmen.Wait()
+		defer close(round)
+		back = func(box *mailbox) { round <- box }
+		for range max(1, o.Deliverers) {
+			postmen.Go(func() { r.deliver(ctx, round) })
+		}
 	}
-	plan := newSchedule(o, r.b.boxes, r.b.random(0), time.Now())
-	var wg sync.WaitGroup
 	for i := range o.Conns {
-		wg.Go(func() {
-			s := newSession(ctx, r.b, r.tally, r.mail, r.b.random(uint64(1+i)))
-			r.work(ctx, plan, func(sl slot) error { return s.play(ctx, sl) })
+		players.Go(func() {
+			s := newSession(ctx, r.b, r.tally, r.b.random(uint64(1+i)))
+			r.work(ctx, opSession, func(sl slot) error {
+				err := s.play(ctx, sl)
+				back(sl.box)
+				return err
+			})
 		})
 	}
-	wg.Wait()
+	players.Wait()
+}
+
+// deliver brings new mail to the mailboxes of a round.
+func (r *running) deliver(ctx context.Context, round <-chan *mailbox) {
+	d := newDeliverer(&r.b.o, r.tally)
+	defer d.quit()
+	for box := range round {
+		for range r.b.o.Arrivals {
+			if _, err := d.deliver(ctx, box, time.Now()); err != nil {
+				r.note(err)
+			}
+		}
+		r.plan.back(box)
+	}
 }
 
 // The first and the longest pause after a failure, in a closed loop.
@@ -150,20 +169,20 @@ const (
 	longestPause = time.Second
 )
 
-// work plays slots until there are none any more.
-func (r *running) work(ctx context.Context, plan *schedule, play func(slot) error) {
+// work plays slots until there are none any more; play gives the mailbox back. op
+// is what is late when a slot is taken late.
+func (r *running) work(ctx context.Context, op operation, play func(slot) error) {
 	o := &r.b.o
 	failed := 0
 	for {
-		sl, late, ok := plan.take(ctx)
+		sl, late, ok := r.plan.take(ctx)
 		if !ok {
 			return
 		}
 		if late {
-			r.tally.late()
+			r.tally.late(op)
 		}
 		err := play(sl)
-		plan.back(sl.box)
 		wait := o.Think
 		if err != nil {
 			r.note(err)

@@ -15,8 +15,9 @@ type slot struct {
 
 // schedule hands out sessions: when the next is due and whose mailbox it is for.
 type schedule struct {
-	rate float64   // a second; 0: at once
-	end  time.Time // no session begins after it; zero: no end
+	rate   float64   // a second; 0: at once
+	end    time.Time // no session begins after it; zero: no end
+	inTurn bool      // mailboxes come in turn; else by chance
 
 	mu    sync.Mutex // guards following
 	rng   *rand.Rand
@@ -69,13 +70,17 @@ func (s *schedule) moment() (due time.Time, ok bool) {
 	return due, true
 }
 
-// mailbox takes one that no session has, by chance. It waits only if there are
-// fewer of them than sessions.
+// mailbox takes one that is free, and waits until there is one.
 func (s *schedule) mailbox() *mailbox {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.free) == 0 {
 		s.freed.Wait()
+	}
+	if s.inTurn {
+		box := s.free[0]
+		s.free = append(s.free[:0], s.free[1:]...)
+		return box
 	}
 	i := s.rng.IntN(len(s.free))
 	box := s.free[i]

@@ -12,7 +12,6 @@ type session struct {
 	o       *Options
 	b       *Bench
 	tally   *tally
-	mail    *post // nil: nothing is delivered
 	rng     *rand.Rand
 	pop     pop3
 	imap    imap
@@ -27,8 +26,8 @@ type session struct {
 	over    func() error // not nil: the run was cut, failures count no more
 }
 
-func newSession(ctx context.Context, b *Bench, t *tally, mail *post, rng *rand.Rand) *session {
-	s := &session{o: &b.o, b: b, tally: t, mail: mail, rng: rng, over: ctx.Err}
+func newSession(ctx context.Context, b *Bench, t *tally, rng *rand.Rand) *session {
+	s := &session{o: &b.o, b: b, tally: t, rng: rng, over: ctx.Err}
 	s.bad = func(format string, args ...any) { s.tally.violation(s.op, s.box, format, args...) }
 	return s
 }
@@ -53,19 +52,9 @@ func (s *session) done(items, bytes int64, err error) error {
 	return err
 }
 
-// play is one session from its delivery of new mail to its end.
+// play is one session.
 func (s *session) play(ctx context.Context, sl slot) error {
 	s.box = sl.box
-	if s.mail != nil && s.o.Workload != Download {
-		for range s.o.Arrivals {
-			if err := s.mail.deliver(ctx, s.box); err != nil {
-				return err
-			}
-		}
-		if s.o.Arrivals > 0 && s.o.Rate == 0 {
-			sl.due = time.Now() // the delivery is no part of the session
-		}
-	}
 	err := s.dialogue(ctx, sl.due)
 	s.pop.shut()
 	s.imap.shut()

@@ -3,6 +3,7 @@ package access
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -55,11 +56,31 @@ const describedMost = 5
 // tally sums up what sessions saw. A mutex for each operation is enough: a lock
 // costs a thousandth of what the operation did.
 type tally struct {
-	of [operations]struct {
+	live *live
+	of   [operations]struct {
 		mu sync.Mutex // guards following
 		result.AccessResult
 		latency *hdr.Histogram
 	}
+}
+
+func newTally(l *live) *tally { return &tally{live: l} }
+
+// Live are totals since New, for whoever watches.
+type Live struct {
+	Sessions   int64 // that came to their end; of idle: deliveries that were told of
+	Delivered  int64 // messages
+	Errors     int64
+	Violations int64
+}
+
+// live are Live as they grow.
+type live struct{ sessions, delivered, errors, violations atomic.Int64 }
+
+// Live returns the totals so far. It may be called at any time.
+func (b *Bench) Live() Live {
+	l := &b.live
+	return Live{Sessions: l.sessions.Load(), Delivered: l.delivered.Load(), Errors: l.errors.Load(), Violations: l.violations.Load()}
 }
 
 // longest is the longest latency that is told apart, in microseconds.
@@ -76,6 +97,12 @@ func (t *tally) done(op operation, took time.Duration, items, bytes int64) {
 	// The value is within the histogram's range.
 	_ = o.latency.RecordValue(min(max(1, took.Microseconds()), longest))
 	o.Count++
+	switch op {
+	case opSession, opExists:
+		t.live.sessions.Add(1)
+	case opDeliver:
+		t.live.delivered.Add(1)
+	}
 	o.Items += items
 	o.Bytes += bytes
 }
@@ -85,12 +112,13 @@ func (t *tally) failed(op operation) {
 	o := &t.of[op]
 	o.mu.Lock()
 	o.Errors++
+	t.live.errors.Add(1)
 	o.mu.Unlock()
 }
 
-// late counts a session for which no connection was free when it was due.
-func (t *tally) late() {
-	o := &t.of[opSession]
+// late counts what was due before a connection was free for it.
+func (t *tally) late(op operation) {
+	o := &t.of[op]
 	o.mu.Lock()
 	o.Missed++
 	o.mu.Unlock()
@@ -103,6 +131,7 @@ func (t *tally) violation(op operation, box *mailbox, format string, args ...any
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.Violations++
+	t.live.violations.Add(1)
 	if len(o.Described) < describedMost {
 		o.Described = append(o.Described, box.name+": "+fmt.Sprintf(format, args...))
 	}

@@ -211,7 +211,7 @@ func (t *tokens) rest() ([]byte, error) {
 
 // shorten makes a stranger's text fit for a message to a human.
 func shorten(b []byte) string {
-	const most = 60
+	const most = 120
 	if len(b) > most {
 		return string(b[:most]) + "..."
 	}
