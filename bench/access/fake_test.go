@@ -19,7 +19,6 @@ type letter struct {
 	uid   int
 	flags []string
 	text  string
-	marks bool // \Deleted was given in a POP3 session
 }
 
 // box is a mailbox of the fake.
