@@ -19,6 +19,7 @@ type letter struct {
 	uid   int
 	flags []string
 	text  string
+	stuck bool // its flags do not change any more
 }
 
 // box is a mailbox of the fake.
@@ -209,7 +210,7 @@ func (f *fake) store(to, text string) {
 	if f.strikesLocked("text damaged") {
 		text = strings.Replace(text, "lazy", "lacy", 1)
 	}
-	if f.strikesLocked("foreign text") {
+	if len(b.letters) > 0 && f.strikesLocked("foreign text") {
 		text = b.letters[0].text
 	}
 	for range copies {

@@ -21,6 +21,9 @@ func (f *fake) servePOP3(p *peer) {
 		}
 		verb, arg, _ := strings.Cut(line, " ")
 		n, _ := strconv.Atoi(arg)
+		if (verb == "RETR" || verb == "DELE") && (n < 1 || n > len(letters)) {
+			verb = "no such message"
+		}
 		switch verb {
 		case "USER":
 			name = arg

@@ -21,10 +21,13 @@ func (s *imapSession) store(arg string) {
 			l.flags = append(l.flags, flag)
 		}
 		silent := strings.HasSuffix(f[1], ".SILENT")
-		if silent || !s.f.strikesLocked("STORE forgotten") {
-			for _, kept := range s.b.letters {
-				if kept.uid == l.uid {
-					kept.flags = slices.Clone(l.flags)
+		// The last one is not expunged in the same session.
+		wrong := !silent && i == len(s.letters)-1 && s.f.strikesLocked("STORE wrong")
+		for _, kept := range s.b.letters {
+			if kept.uid == l.uid && !kept.stuck {
+				kept.flags = slices.Clone(l.flags)
+				if wrong {
+					kept.flags, kept.stuck = append(kept.flags, `\Draft`), true
 				}
 			}
 		}

@@ -124,6 +124,7 @@ func (w *watcher) settleLocked() {
 	default:
 		if least, most := w.box.bounds(); w.exists < least || w.exists > most {
 			w.r.tally.violation(opExists, w.box, "EXISTS %d, there are %d", w.exists, len(w.box.mails))
+			w.box.follow(w.exists)
 		}
 		w.r.tally.done(opExists, w.came.Sub(w.due), 1, 0)
 		w.r.tally.done(opExistsAfterReply, w.came.Sub(w.replied), 1, 0)

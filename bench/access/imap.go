@@ -107,7 +107,7 @@ func (c *imap) response() (continued, done bool, err error) {
 	}
 	var tag [12]byte
 	if want := strconv.AppendUint(append(tag[:0], 'a'), uint64(c.tag), 10); !bytes.Equal(k.text, want) {
-		return false, false, malformed("a response to %q where %q is open", shorten(k.text), want)
+		return false, false, malformed("a response to %q where %q is open", shorten(k.text), string(want))
 	}
 	k, err = c.next()
 	if err != nil {

@@ -122,6 +122,9 @@ func (s *session) gather(f *fetched) error {
 		it.size = f.size
 	}
 	if f.hasFlags {
+		if it.said && it.flags != f.flags {
+			s.bad("message %d has flags %s and flags %s", f.seq, flagNames(it.flags), flagNames(f.flags))
+		}
 		it.flags, it.said = f.flags, true
 	}
 	return nil

@@ -72,6 +72,17 @@ func (m *mailbox) bounds() (least, most int) {
 	return least, len(m.mails)
 }
 
+// follow takes over how many messages a server says there are, after it has been
+// found to be wrong; which ones is for the next listing.
+func (m *mailbox) follow(exists int) {
+	for i := exists; i < len(m.mails); i++ {
+		m.mails[i].unsure = true
+	}
+	for range min(exists-len(m.mails), 1000) {
+		m.mails = append(m.mails, mail{unsure: true})
+	}
+}
+
 // settled reports whether the model knows exactly what is there.
 func (m *mailbox) settled() bool {
 	if m.adopt {
