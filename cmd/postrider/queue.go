@@ -49,10 +49,12 @@ func terminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// ended turns an error of a command into its exit code.
+// ended turns an error of a command into its exit code; one that has a code keeps
+// it.
 func ended(err error) error {
-	if err == nil {
-		return nil
+	var coded *exitError
+	if err == nil || errors.As(err, &coded) {
+		return err
 	}
 	return &exitError{cli.ExitCode(err), err}
 }

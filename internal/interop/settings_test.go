@@ -262,6 +262,8 @@ func TestExitCodes(t *testing.T) {
 	expect(0, "queue", "list")
 	expect(3, "queue", "list", "--from", "nobody@example.org")
 	expect(2, "queue", "show", "not an id")
+	expect(2, "queue", "list", "--older", "nonsense")
+	expect(2, "queue", "summary", "--state", "nonsense")
 	expect(3, "queue", "show", unknown)
 	expect(3, "queue", "cat", unknown)
 	expect(3, "queue", "drop", unknown, "--reason", "test", "--yes")
