@@ -38,7 +38,8 @@ func needs() map[string]Need {
 			Dir: "/scratch", NextHop: "127.0.0.1:2526", Suspended: true, RetryFirst: 3 * time.Second,
 			MaxMessage: 1 << 20, Conns: 400, TLS: true,
 		}.withDefaults(),
-		"dns": Need{Dir: "/scratch", DNS: "127.77.0.53", MXPort: 2525}.withDefaults(),
+		"lmtp": Need{Dir: "/scratch", NextHop: "127.0.0.1:2424", HopLMTP: true}.withDefaults(),
+		"dns":  Need{Dir: "/scratch", DNS: "127.77.0.53", MXPort: 2525}.withDefaults(),
 	}
 }
 

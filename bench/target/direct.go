@@ -23,7 +23,11 @@ func (direct) Start(_ context.Context, need Need) (Instance, error) {
 	if need.Suspended {
 		return nil, fmt.Errorf("direct: suspended delivery: %w", ErrUnsupported)
 	}
-	return foreign{info: result.Target{Name: "direct"}, smtp: need.NextHop, meter: unmetered{}}, nil
+	f := foreign{info: result.Target{Name: "direct"}, smtp: need.NextHop, meter: unmetered{}}
+	if need.HopLMTP {
+		f.smtp, f.lmtp = "", need.NextHop
+	}
+	return f, nil
 }
 
 // foreign is an Instance that is nobody's here to start or to end.

@@ -191,7 +191,10 @@ func (s eximSettings) text(suspended bool) string {
 		set("dnslookup:\n  driver = dnslookup\n  domains = ! +local_domains\n  transport = remote_smtp\n  self = send\n  no_more")
 	}
 	set("\nbegin transports\nremote_smtp:\n  driver = smtp\n  hosts_try_auth =\n  dnssec_request_domains =")
-	if s.need.NextHop == "" {
+	switch {
+	case s.need.HopLMTP:
+		set("  protocol = lmtp\n  port = 24") // the name of its default is not in every list of services
+	case s.need.NextHop == "":
 		set("  port = %d", s.need.MXPort)
 	}
 	if s.isp {

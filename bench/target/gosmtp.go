@@ -14,8 +14,8 @@ import (
 type gosmtp struct{}
 
 func (gosmtp) plan(_ context.Context, o Options, n Need) (*plan, error) {
-	if n.NextHop == "" || n.Mailboxes > 0 || n.TLS {
-		return nil, fmt.Errorf("routing by DNS, mailboxes and TLS: %w", ErrUnsupported)
+	if n.NextHop == "" || n.HopLMTP || n.Mailboxes > 0 || n.TLS {
+		return nil, fmt.Errorf("routing by DNS, LMTP, mailboxes and TLS: %w", ErrUnsupported)
 	}
 	argv := o.Reference
 	if argv == nil {

@@ -158,9 +158,12 @@ func (s opensmtpdSettings) text() string {
 		set("scheduler limit max-inflight 50000")
 	}
 	set("listen on 127.0.0.1 port %s hostname mta.bench.test%s", port(s.listen), tls)
-	if s.need.NextHop != "" {
+	switch {
+	case s.need.HopLMTP:
+		set("action \"out\" relay host lmtp://%s", s.need.NextHop)
+	case s.need.NextHop != "":
 		set("action \"out\" relay host smtp://%s", s.need.NextHop)
-	} else {
+	default:
 		set("action \"out\" relay")
 	}
 	set("match from any for any action \"out\"")

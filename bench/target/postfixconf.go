@@ -56,10 +56,12 @@ func (s postfixSettings) main(suspended bool) string {
 		set("smtp_tls_CApath = /etc/ssl/certs")
 		set("smtp_tls_session_cache_database = btree:${data_directory}/smtp_scache")
 	}
-	if s.need.NextHop != "" {
-		host, port, _ := strings.Cut(s.need.NextHop, ":")
+	switch host, port, _ := strings.Cut(s.need.NextHop, ":"); {
+	case s.need.HopLMTP:
+		set("default_transport = lmtp:inet:[%s]:%s", host, port)
+	case s.need.NextHop != "":
 		set("relayhost = [%s]:%s", host, port)
-	} else {
+	default:
 		set("smtp_tcp_port = %d", s.need.MXPort)
 	}
 	if s.need.RetryFirst > 0 {
@@ -92,6 +94,7 @@ func (s postfixSettings) volume() string {
 	fmt.Fprintf(&b, "default_process_limit = %d\n", max(200, s.need.Conns))
 	b.WriteString(`max_use = 10000
 smtp_destination_concurrency_limit = 100
+lmtp_destination_concurrency_limit = 100
 initial_destination_concurrency = 50
 default_destination_concurrency_failed_cohort_limit = 10
 smtp_connection_cache_on_demand = yes
@@ -107,7 +110,11 @@ smtpd_peername_lookup = no
 `)
 	if s.need.NextHop != "" {
 		host, port, _ := strings.Cut(s.need.NextHop, ":")
-		fmt.Fprintf(&b, "smtp_connection_cache_destinations = [%s]:%s\n", host, port)
+		protocol := "smtp"
+		if s.need.HopLMTP {
+			protocol = "lmtp"
+		}
+		fmt.Fprintf(&b, "%s_connection_cache_destinations = [%s]:%s\n", protocol, host, port)
 	}
 	return b.String()
 }

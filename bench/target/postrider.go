@@ -132,7 +132,10 @@ tls = %q
 max_message_size = %d
 `, s.listen, tls, s.need.MaxMessage)
 	hop := "mx"
-	if s.need.NextHop != "" {
+	switch {
+	case s.need.HopLMTP:
+		hop = "lmtp:" + s.need.NextHop
+	case s.need.NextHop != "":
 		hop = "smtp:" + s.need.NextHop
 	}
 	if suspended {

@@ -56,6 +56,9 @@ func (s started) Start(ctx context.Context, need Need) (Instance, error) {
 	if err != nil || need.Dir == "" {
 		return fail(errors.Join(errors.New("a scratch folder must be given"), err))
 	}
+	if need.HopLMTP && need.NextHop == "" {
+		return fail(errors.New("LMTP needs a next hop"))
+	}
 	need.Dir = dir
 	p, err := s.server.plan(ctx, s.o, need)
 	if err != nil {
@@ -156,7 +159,7 @@ func (r *running) await(ctx context.Context, p *process) error {
 // lastWords returns the end of what the server said about itself.
 func (r *running) lastWords() string {
 	var said strings.Builder
-	for _, name := range []string{r.logPath(), filepath.Join(r.dir, logName)} {
+	for _, name := range []string{r.logPath(), filepath.Join(r.dir, logName), filepath.Join(r.dir, "log", "paniclog")} {
 		text, err := os.ReadFile(name)
 		if err != nil || len(text) == 0 {
 			continue

@@ -64,6 +64,7 @@ type Target interface {
 type Need struct {
 	Dir     string // scratch, exists, empty; on the disk to be measured; must be given
 	NextHop string // HOST:PORT that all mail goes to; "": by DNS
+	HopLMTP bool   // the next hop speaks LMTP, as Dovecot's mailboxes do
 	DNS     string // ADDRESS or ADDRESS:PORT of the resolver to use; "": the system's
 	MXPort  int    // port that an MX is reached at; 0: 25
 

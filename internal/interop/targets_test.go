@@ -3,21 +3,17 @@
 package interop
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"net"
-	"os"
-	"path/filepath"
+	"net/netip"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"postrider/bench/load"
 	"postrider/bench/sink"
 	"postrider/bench/target"
+	"postrider/internal/dns/dnstest"
 )
 
 // relayTargets are the servers that hand mail on.
@@ -28,115 +24,53 @@ func relayTargets() []string {
 // Every server that postbench can measure starts, takes mail, hands it on, says
 // truly what it still has, loses nothing by being killed, and is gone at the end.
 func TestTargets(t *testing.T) {
-	for _, name := range relayTargets() {
+	for i, name := range relayTargets() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // what takes long is that servers wait
 			t.Run("delivers", func(t *testing.T) { targetDelivers(t, name) })
 			t.Run("suspended", func(t *testing.T) { targetSuspended(t, name) })
+			t.Run("lmtp", func(t *testing.T) { targetToLMTP(t, name) })
+			if name != "postrider" { // which does not look for an MX yet
+				t.Run("dns", func(t *testing.T) { targetByDNS(t, name, byte(100+i)) })
+			}
 		})
 	}
 }
 
-func startTarget(t *testing.T, name string, need target.Need) target.Instance {
-	t.Helper()
-	need.Dir = sharedDir(t)
-	tg, err := target.Parse(name, target.Options{Postrider: binary(t, "postrider"), PeerRoot: peerRoot(t)})
+// Without a control group the processes of a server are found by their parents:
+// none is missed, be it that these have just been killed.
+func TestTargetWithoutGroup(t *testing.T) {
+	s, hop := ourSink(t)
+	tg, err := target.Parse("postfix", target.Options{NoGroup: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := tg.Start(t.Context(), need)
+	in, err := tg.Start(t.Context(), target.Need{Dir: sharedDir(t), NextHop: hop})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := in.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
+	for n := int64(1); n <= 2; n++ {
+		send(t, in.SMTP(), 20)
+		awaitMessages(t, s, n*20)
+		awaitQueued(t, in, 0)
+		sample, err := in.Meter().Sample()
+		if err != nil || sample.CPU() == 0 || sample.Processes < 5 {
+			t.Errorf("%+v, %v", sample, err)
 		}
-		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(need.Dir, "mail.log"))
-			t.Logf("%s", log[max(0, len(log)-4000):])
+		pids := in.PIDs()
+		if err := in.Kill(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-	})
-	info := in.Info()
-	if info.Name != name || info.Version == "" || info.Config == "" || len(info.Binary) != 64 {
-		t.Errorf("info: %q version %q binary %q, %d bytes of configuration", info.Name, info.Version, info.Binary, len(info.Config))
-	}
-	return in
-}
-
-// sharedDir is a folder that servers may enter which are other users.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for d := dir; d != filepath.Dir(d) && strings.HasPrefix(d, os.TempDir()); d = filepath.Dir(d) {
-		if info, err := os.Stat(d); err == nil && info.Mode().Perm()&1 == 0 {
-			if err := os.Chmod(d, info.Mode().Perm()|0o111); err != nil {
-				t.Fatal(err)
-			}
+		mustBeGone(t, in, pids)
+		if err := in.Restart(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return dir
-}
-
-// peerRoot is where bench/peers has unpacked the packages that conflict.
-func peerRoot(t *testing.T) string {
-	t.Helper()
-	if root := os.Getenv("POSTBENCH_PEERS"); root != "" {
-		return root
-	}
-	root, err := filepath.Abs(filepath.Join("..", "..", ".peers"))
-	if err != nil {
+	pids := in.PIDs()
+	if err := in.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return root
-}
-
-// ourSink takes everything.
-func ourSink(t *testing.T) (*sink.Server, string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := sink.New(sink.Options{})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return s, l.Addr().String()
-}
-
-// send gives n messages to a server, which must accept all.
-func send(t *testing.T, address string, n int64) {
-	t.Helper()
-	g, err := load.New(load.Options{Address: address, Conns: 5, Messages: n, Domains: load.DomainList("a.bench.test", "b.bench.test")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r := g.Run(t.Context()); r.Accepted != n || r.Err != nil {
-		t.Fatalf("%d of %d accepted: %v", r.Accepted, n, r.Err)
-	}
-}
-
-func awaitMessages(t *testing.T, s *sink.Server, n int64) {
-	t.Helper()
-	if !await(time.Minute, func() bool { return s.Counts().Messages >= n }) {
-		t.Fatalf("the sink has %d of %d messages", s.Counts().Messages, n)
-	}
-}
-
-func awaitQueued(t *testing.T, in target.Instance, n int64) {
-	t.Helper()
-	var got int64
-	var err error
-	if !await(30*time.Second, func() bool { got, err = in.Queued(t.Context()); return err == nil && got == n }) {
-		t.Fatalf("queued %d (%v), want %d", got, err, n)
-	}
+	mustBeGone(t, in, pids)
 }
 
 func targetDelivers(t *testing.T, name string) {
@@ -180,27 +114,33 @@ func targetDelivers(t *testing.T, name string) {
 	mustBeGone(t, in, pids)
 }
 
-func mustBeGone(t *testing.T, in target.Instance, pids []int) {
-	t.Helper()
-	if left := in.PIDs(); len(left) > 0 {
-		t.Errorf("processes %v are left", left)
-	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, 0); err == nil && !zombie(pid) {
-			t.Errorf("process %d lives", pid)
-		}
-	}
-	for _, address := range []string{in.SMTP(), in.LMTP(), in.POP3(), in.IMAP()} {
-		if address != "" && dials(address) {
-			t.Errorf("%s still answers", address)
-		}
-	}
+// targetToLMTP hands mail to a next hop that speaks LMTP.
+func targetToLMTP(t *testing.T, name string) {
+	s, hop := serveSink(t, "127.0.0.1:0", sink.Options{LMTP: true})
+	in := startTarget(t, name, target.Need{NextHop: hop, HopLMTP: true})
+	send(t, in.SMTP(), 20)
+	awaitMessages(t, s, 20)
+	awaitQueued(t, in, 0)
 }
 
-// zombie reports a process that has ended and that nobody has waited for yet.
-func zombie(pid int) bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	return err != nil || strings.Contains(string(text), ") Z ")
+// targetByDNS lets the server find the next hop by its resolver. The last byte of
+// the addresses is the test's own.
+func targetByDNS(t *testing.T, name string, last byte) {
+	mx := netip.AddrFrom4([4]byte{127, 77, 1, last})
+	s, _ := serveSink(t, netip.AddrPortFrom(mx, 25).String(), sink.Options{})
+	resolver := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 77, 0, last}), 53).String()
+	names := dnstest.New(dnstest.Options{})
+	for _, domain := range []string{"a.bench.test", "b.bench.test"} {
+		names.AddMail(domain, dnstest.MX{Preference: 10, Host: "mx.bench.test", Addrs: []netip.Addr{mx}})
+	}
+	serveNames(t, names, resolver)
+	in := startTarget(t, name, target.Need{DNS: resolver})
+	send(t, in.SMTP(), 20)
+	awaitMessages(t, s, 20)
+	awaitQueued(t, in, 0)
+	if n := names.Counts().MX; n == 0 {
+		t.Error("nobody asked for an MX")
+	}
 }
 
 func targetSuspended(t *testing.T, name string) {
@@ -283,31 +223,4 @@ func TestTargetDovecot(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustBeGone(t, in, pids)
-}
-
-// converse sends lines, waiting for a line after each, and returns the last.
-func converse(t *testing.T, address string, lines ...string) string {
-	t.Helper()
-	c, err := net.DialTimeout("tcp", address, 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(c)
-	last, err := r.ReadString('\n')
-	for _, line := range lines {
-		if err != nil {
-			break
-		}
-		if _, err = c.Write([]byte(line + "\r\n")); err == nil {
-			last, err = r.ReadString('\n')
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(last)
 }
