@@ -19,16 +19,23 @@ import (
 //
 // Percentages go by an order in which a domain's place is unrelated to its number,
 // and of which each part has nearly its exact share of the domains.
-type DomainSet string
+type DomainSet struct{ text string }
 
-// UnmarshalText checks and keeps the text of a set.
-func (d *DomainSet) UnmarshalText(text []byte) error {
-	if _, err := DomainSet(text).parse(); err != nil {
-		return err
-	}
-	*d = DomainSet(text)
-	return nil
+// ParseDomainSet reads a set.
+func ParseDomainSet(text string) (DomainSet, error) {
+	d := DomainSet{text}
+	_, err := d.parse()
+	return d, err
 }
+
+// UnmarshalText reads a set.
+func (d *DomainSet) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDomainSet(string(text))
+	return err
+}
+
+// MarshalText writes a set as it was read.
+func (d DomainSet) MarshalText() ([]byte, error) { return []byte(d.text), nil }
 
 // domainRule is a part of a DomainSet.
 type domainRule struct {
@@ -40,7 +47,7 @@ type domainRule struct {
 }
 
 func (d DomainSet) parse() (rules []domainRule, err error) {
-	for part := range strings.SplitSeq(string(d), ",") {
+	for part := range strings.SplitSeq(d.text, ",") {
 		part = strings.ToLower(strings.TrimSpace(part))
 		r, err := parseDomainRule(part)
 		if err != nil {

@@ -22,6 +22,21 @@ import (
 	"postrider/bench/sink"
 )
 
+// read makes values of texts that are right.
+func read[T any](parse func(string) (T, error)) func(string) T {
+	return func(text string) T {
+		v, err := parse(text)
+		if err != nil {
+			panic(err)
+		}
+		return v
+	}
+}
+
+func set(text string) sink.DomainSet { return read(sink.ParseDomainSet)(text) }
+func window(text string) sink.Window { return read(sink.ParseWindow)(text) }
+func delay(text string) sink.Delay   { return read(sink.ParseDelay)(text) }
+
 // startFarm runs a farm of d0 to d9.bench.test for the time of a test.
 func startFarm(t testing.TB, o sink.FarmOptions, sites ...sink.Site) *sink.Farm {
 	t.Helper()
@@ -126,8 +141,8 @@ func TestPolicies(t *testing.T) {
 	}{
 		"nothing":        {sink.Policy{}, []string{rcpt0, "DATA", text(1, 0, 0, time.Now())}, "250 354 250", "", 0},
 		"reset":          {sink.Policy{Reset: true}, []string{rcpt0}, "cut", "cut", 0},
-		"down":           {sink.Policy{Down: []sink.Window{"0s-24h"}}, []string{rcpt0}, "cut", "cut", 0},
-		"down later":     {sink.Policy{Down: []sink.Window{"23h to 24h"}}, []string{rcpt0}, "250", "", 0},
+		"down":           {sink.Policy{Down: []sink.Window{window("0s-24h")}}, []string{rcpt0}, "cut", "cut", 0},
+		"down later":     {sink.Policy{Down: []sink.Window{window("23h to 24h")}}, []string{rcpt0}, "250", "", 0},
 		"greylist":       {sink.Policy{Greylist: sink.Duration(time.Hour)}, []string{rcpt0, rcpt0}, "451 451", "", 0},
 		"passed":         {sink.Policy{Greylist: 1}, []string{rcpt0, rcpt0}, "451 250", "", 0},
 		"reply":          {sink.Policy{Reply: []sink.Reply{{At: sink.AtRcpt, Share: 0.5, Text: "550 5.1.1 no"}}}, []string{rcpt0, rcpt0, rcpt0, rcpt0}, "250 550 250 550", "", 0},
@@ -145,7 +160,7 @@ func TestPolicies(t *testing.T) {
 		"everybody else": {sink.Policy{Reset: true}, []string{"RCPT TO:<r0.0@d1.bench.test>", "RCPT TO:<r0.0@unknown.example>"}, "250 250", "cut", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			site := sink.Site{Domains: "d0", Policy: c.policy}
+			site := sink.Site{Domains: set("d0"), Policy: c.policy}
 			f := startFarm(t, front(sink.FarmOptions{}), site)
 			cl := dial(t, f.FrontAddr())
 			if got := cl.begin() + " " + cl.say(c.say...); got != "220 250 250 "+c.want {
@@ -176,7 +191,7 @@ func TestPolicies(t *testing.T) {
 // A black hole takes connections and says nothing, while others are served; so does
 // one behind the common address from the first recipient on.
 func TestBlackhole(t *testing.T) {
-	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Domains: "d0", Policy: sink.Policy{Blackhole: true}})
+	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Domains: set("d0"), Policy: sink.Policy{Blackhole: true}})
 	for _, c := range []*client{dial(t, f.Addr("d0.bench.test").String()), dial(t, f.FrontAddr())} {
 		if c.conn.RemoteAddr().String() == f.FrontAddr() {
 			c.begin()
@@ -197,7 +212,7 @@ func TestBlackhole(t *testing.T) {
 // The limit of connections holds for those open at once, a provider's for all its
 // domains together.
 func TestConnectionLimit(t *testing.T) {
-	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Name: "provider", Domains: "d0-d4", Shared: true, Policy: sink.Policy{Limits: sink.Limits{Connections: 2}}})
+	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Name: "provider", Domains: set("d0-d4"), Shared: true, Policy: sink.Policy{Limits: sink.Limits{Connections: 2}}})
 	if f.Addr("d0.bench.test") != f.Addr("d4.bench.test") || f.Addr("d0.bench.test") == f.Addr("d5.bench.test") {
 		t.Error("addresses")
 	}
@@ -235,7 +250,7 @@ func TestTLS(t *testing.T) {
 	var sites []sink.Site
 	modes := []sink.TLSMode{sink.TLSGood, sink.TLSExpired, sink.TLSWrongName, sink.TLSSelfSigned, sink.TLSOld, sink.TLSBroken, sink.TLSNone}
 	for i, m := range modes {
-		sites = append(sites, sink.Site{Domains: sink.DomainSet(fmt.Sprintf("d%d", i)), Policy: sink.Policy{TLS: m}})
+		sites = append(sites, sink.Site{Domains: set(fmt.Sprintf("d%d", i)), Policy: sink.Policy{TLS: m}})
 	}
 	f := startFarm(t, sink.FarmOptions{Spread: true}, sites...)
 	roots := x509.NewCertPool()
@@ -247,7 +262,7 @@ func TestTLS(t *testing.T) {
 		c.begin()
 		got := c.say("RSET", "STARTTLS")
 		if want := map[bool]string{true: "250 500", false: "250 220"}[m == sink.TLSNone]; got != want {
-			t.Errorf("%s: %s", m, got)
+			t.Errorf("%d: %s", m, got)
 		}
 		if m == sink.TLSNone {
 			continue
@@ -270,11 +285,11 @@ func TestTLS(t *testing.T) {
 			}
 		case sink.TLSExpired, sink.TLSWrongName, sink.TLSSelfSigned:
 			if !errors.As(err, &verify) {
-				t.Errorf("%s: %v", m, err)
+				t.Errorf("%d: %v", m, err)
 			}
 		default:
 			if err == nil || errors.As(err, &verify) {
-				t.Errorf("%s: %v", m, err)
+				t.Errorf("%d: %v", m, err)
 			}
 		}
 	}
@@ -286,8 +301,8 @@ func TestTLS(t *testing.T) {
 // A tarpit sends a byte at a time, and latency comes before the reply: neither is
 // too short.
 func TestSlow(t *testing.T) {
-	f := startFarm(t, front(sink.FarmOptions{}), sink.Site{Domains: "d0", Policy: sink.Policy{Tarpit: sink.Duration(time.Millisecond)}},
-		sink.Site{Domains: "d1", Policy: sink.Policy{Latency: sink.Latencies{Rcpt: "30ms", Data: "uniform:10ms-11ms"}}})
+	f := startFarm(t, front(sink.FarmOptions{}), sink.Site{Domains: set("d0"), Policy: sink.Policy{Tarpit: sink.Duration(time.Millisecond)}},
+		sink.Site{Domains: set("d1"), Policy: sink.Policy{Latency: sink.Latencies{Rcpt: delay("30ms"), Data: delay("uniform:10ms-11ms")}}})
 	for rcpt, least := range map[string]time.Duration{"RCPT TO:<a@d0.bench.test>": 20 * time.Millisecond, "RCPT TO:<a@d1.bench.test>": 40 * time.Millisecond} {
 		c := dial(t, f.FrontAddr())
 		c.begin()

@@ -66,16 +66,23 @@ func parsePercent(text string) (float64, error) {
 //	uniform:20ms-400ms
 //	exponential:mean=50ms
 //	lognormal:median=50ms,p99=2s
-type Delay string
+type Delay struct{ text string }
 
-// UnmarshalText checks and keeps the text of a delay.
-func (d *Delay) UnmarshalText(text []byte) error {
-	if _, err := Delay(text).parse(); err != nil {
-		return err
-	}
-	*d = Delay(text)
-	return nil
+// ParseDelay reads a delay; "" is none.
+func ParseDelay(text string) (Delay, error) {
+	d := Delay{text}
+	_, err := d.parse()
+	return d, err
 }
+
+// UnmarshalText reads a delay.
+func (d *Delay) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDelay(string(text))
+	return err
+}
+
+// MarshalText writes a delay as it was read.
+func (d Delay) MarshalText() ([]byte, error) { return []byte(d.text), nil }
 
 // sampler draws delays.
 type sampler struct {
@@ -95,12 +102,12 @@ const quantile99 = 2.3263478740408408
 
 // parse makes a sampler of the text; nil for "".
 func (d Delay) parse() (*sampler, error) {
-	text := strings.TrimSpace(string(d))
+	text := strings.TrimSpace(d.text)
 	if text == "" {
 		return nil, nil
 	}
 	kind, args, ok := strings.Cut(text, ":")
-	bad := fmt.Errorf("%q is no delay: 20ms, uniform:20ms-400ms, exponential:mean=50ms or lognormal:median=50ms,p99=2s", d)
+	bad := fmt.Errorf("%q is no delay: 20ms, uniform:20ms-400ms, exponential:mean=50ms or lognormal:median=50ms,p99=2s", d.text)
 	if !ok {
 		v, err := parseDuration(text)
 		if err != nil {
@@ -157,29 +164,36 @@ func (s *sampler) draw(r *rand.Rand) time.Duration {
 }
 
 // Window is a time since the beginning of a measurement: "10s to 40s" or "10s-40s".
-type Window string
+type Window struct{ text string }
 
-// UnmarshalText checks and keeps the text of a window.
-func (w *Window) UnmarshalText(text []byte) error {
-	if _, err := Window(text).parse(); err != nil {
-		return err
-	}
-	*w = Window(text)
-	return nil
+// ParseWindow reads a window.
+func ParseWindow(text string) (Window, error) {
+	w := Window{text}
+	_, err := w.parse()
+	return w, err
 }
+
+// UnmarshalText reads a window.
+func (w *Window) UnmarshalText(text []byte) (err error) {
+	*w, err = ParseWindow(string(text))
+	return err
+}
+
+// MarshalText writes a window as it was read.
+func (w Window) MarshalText() ([]byte, error) { return []byte(w.text), nil }
 
 // span is a Window as numbers.
 type span struct{ from, to time.Duration }
 
 func (w Window) parse() (span, error) {
-	from, to, ok := strings.Cut(string(w), " to ")
+	from, to, ok := strings.Cut(w.text, " to ")
 	if !ok {
-		from, to, ok = strings.Cut(string(w), "-")
+		from, to, ok = strings.Cut(w.text, "-")
 	}
 	a, err := parseDuration(from)
 	b, err2 := parseDuration(to)
 	if !ok || err != nil || err2 != nil || a >= b {
-		return span{}, fmt.Errorf("%q is no time such as \"10s to 40s\"", w)
+		return span{}, fmt.Errorf("%q is no time such as \"10s to 40s\"", w.text)
 	}
 	return span{a, b}, nil
 }

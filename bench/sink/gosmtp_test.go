@@ -16,11 +16,11 @@ func TestGoSMTP(t *testing.T) {
 	for _, second := range []bool{false, true} {
 		book := ledger.New(77)
 		f := startFarm(t, front(sink.FarmOptions{Ledger: book, Verify: true, GoSMTP: second, Spread: true, Sender: "bench.invalid"}),
-			sink.Site{Domains: "d1", Policy: sink.Policy{Reply: []sink.Reply{{At: sink.AtRcpt, Text: "451 4.2.1 later"}}}},
-			sink.Site{Domains: "d2", Policy: sink.Policy{Reset: true}},
-			sink.Site{Domains: "d3", Policy: sink.Policy{Limits: sink.Limits{Messages: 1, Recipients: 1}}},
-			sink.Site{Domains: "d4", Policy: sink.Policy{DropAfter: 1}},
-			sink.Site{Domains: "d5", Policy: sink.Policy{TLS: sink.TLSGood, Limits: sink.Limits{Size: 100}}})
+			sink.Site{Domains: set("d1"), Policy: sink.Policy{Reply: []sink.Reply{{At: sink.AtRcpt, Text: "451 4.2.1 later"}}}},
+			sink.Site{Domains: set("d2"), Policy: sink.Policy{Reset: true}},
+			sink.Site{Domains: set("d3"), Policy: sink.Policy{Limits: sink.Limits{Messages: 1, Recipients: 1}}},
+			sink.Site{Domains: set("d4"), Policy: sink.Policy{DropAfter: 1}},
+			sink.Site{Domains: set("d5"), Policy: sink.Policy{TLS: sink.TLSGood, Limits: sink.Limits{Size: 100}}})
 		seq := book.Issue(3)
 		for n := range 3 {
 			book.End(seq, n, ledger.Accepted)
@@ -68,7 +68,7 @@ func TestFarmLMTP(t *testing.T) {
 	for _, second := range []bool{false, true} {
 		book := ledger.New(77)
 		f := startFarm(t, front(sink.FarmOptions{Ledger: book, Verify: true, GoSMTP: second, LMTP: true}),
-			sink.Site{Domains: "d1", Policy: sink.Policy{Reply: []sink.Reply{{At: sink.AtEnd, Text: "552 5.2.2 full"}}}})
+			sink.Site{Domains: set("d1"), Policy: sink.Policy{Reply: []sink.Reply{{At: sink.AtEnd, Text: "552 5.2.2 full"}}}})
 		seq := book.Issue(2)
 		c := dial(t, f.FrontAddr())
 		got := c.reply() + " " + c.say("LHLO x", "MAIL FROM:<s@x>", "RCPT TO:<r0.0@d0.bench.test>", "RCPT TO:<r0.1@d1.bench.test>", "DATA", text(77, seq, 0, time.Now())) + " " + c.reply()

@@ -37,7 +37,7 @@ type answer struct {
 func newBehaviour(s *Site, o *Options) (*behaviour, error) {
 	b := &behaviour{Policy: s.Policy, name: s.Name, shared: s.Shared}
 	if b.name == "" {
-		b.name = string(s.Domains)
+		b.name = s.Domains.text
 	}
 	for at, d := range [stages]Delay{s.Latency.Connect, s.Latency.Hello, s.Latency.Mail, s.Latency.Rcpt, s.Latency.Data, s.Latency.End} {
 		var err error
@@ -60,8 +60,8 @@ func newBehaviour(s *Site, o *Options) (*behaviour, error) {
 		a := &answer{share: float64(r.Share), reply: []byte(r.Text + "\r\n"), code: code}
 		b.replies[r.At] = append(b.replies[r.At], a)
 	}
-	if err := new(TLSMode).UnmarshalText([]byte(s.TLS)); err != nil {
-		return nil, err
+	if s.TLS >= tlsModes {
+		return nil, fmt.Errorf("TLS mode %d", s.TLS)
 	}
 	l := &s.Limits
 	if l.Rate < 0 || l.Burst < 0 || l.Connections < 0 || l.Messages < 0 || l.Recipients < 0 || l.Size < 0 {

@@ -25,7 +25,7 @@ type Site struct {
 // life. Behind an address for all it begins at the first recipient of the domain.
 type Policy struct {
 	// Latency is waited before the reply to each verb.
-	Latency Latencies `toml:"latency,omitempty"`
+	Latency Latencies `toml:"latency,omitzero"`
 	// Tarpit is the time between the bytes of replies.
 	Tarpit Duration `toml:"tarpit,omitempty"`
 	// Blackhole takes connections and never says a word.
@@ -50,7 +50,7 @@ type Policy struct {
 	// "450-4.2.1-try-later@..." is answered "450 4.2.1 try later".
 	AddressReplies bool `toml:"address_replies,omitempty"`
 
-	Limits Limits `toml:"limits,omitempty"`
+	Limits Limits `toml:"limits,omitzero"`
 
 	TLS          TLSMode `toml:"tls,omitempty"`
 	TLSRequired  bool    `toml:"tls_required,omitempty"` // 530 before STARTTLS
@@ -72,12 +72,12 @@ type Limits struct {
 
 // Latencies are times before replies.
 type Latencies struct {
-	Connect Delay `toml:"connect,omitempty"` // the greeting
-	Hello   Delay `toml:"hello,omitempty"`
-	Mail    Delay `toml:"mail,omitempty"`
-	Rcpt    Delay `toml:"rcpt,omitempty"`
-	Data    Delay `toml:"data,omitempty"`
-	End     Delay `toml:"end,omitempty"` // the end of the text
+	Connect Delay `toml:"connect,omitzero"` // the greeting
+	Hello   Delay `toml:"hello,omitzero"`
+	Mail    Delay `toml:"mail,omitzero"`
+	Rcpt    Delay `toml:"rcpt,omitzero"`
+	Data    Delay `toml:"data,omitzero"`
+	End     Delay `toml:"end,omitzero"` // the end of the text
 }
 
 // Reply is what a share of the cases at a verb gets.
@@ -88,30 +88,39 @@ type Reply struct {
 }
 
 // TLSMode is what a destination offers by STARTTLS.
-type TLSMode string
+type TLSMode uint8
 
 // The modes.
 const (
-	TLSNone       TLSMode = ""           // nothing
-	TLSGood       TLSMode = "good"       // a certificate of the farm's authority, for the name asked for
-	TLSExpired    TLSMode = "expired"    // the same, out of date
-	TLSWrongName  TLSMode = "wrongname"  // the same, for another name
-	TLSSelfSigned TLSMode = "selfsigned" // a certificate of nobody
-	TLSOld        TLSMode = "old"        // TLS 1.0 only
-	TLSBroken     TLSMode = "broken"     // a handshake that fails
+	TLSNone       TLSMode = iota // "none": nothing
+	TLSGood                      // "good": a certificate of the farm's authority, for the name asked for
+	TLSExpired                   // "expired": the same, out of date
+	TLSWrongName                 // "wrongname": the same, for another name
+	TLSSelfSigned                // "selfsigned": a certificate of nobody
+	TLSOld                       // "old": TLS 1.0 only
+	TLSBroken                    // "broken": a handshake that fails
+	tlsModes
 )
+
+var tlsNames = [tlsModes]string{"none", "good", "expired", "wrongname", "selfsigned", "old", "broken"}
 
 // UnmarshalText reads a mode.
 func (m *TLSMode) UnmarshalText(text []byte) error {
-	switch v := TLSMode(text); v {
-	case TLSNone, TLSGood, TLSExpired, TLSWrongName, TLSSelfSigned, TLSOld, TLSBroken:
-		*m = v
-		return nil
-	case "none":
-		*m = TLSNone
-		return nil
+	for i, name := range tlsNames {
+		if name == string(text) {
+			*m = TLSMode(i)
+			return nil
+		}
 	}
-	return fmt.Errorf("%q is no TLS mode: none, good, expired, wrongname, selfsigned, old or broken", text)
+	return fmt.Errorf("%q is no TLS mode: %s", text, strings.Join(tlsNames[:], ", "))
+}
+
+// MarshalText writes a mode.
+func (m TLSMode) MarshalText() ([]byte, error) {
+	if m >= tlsModes {
+		return nil, errors.New("no such TLS mode")
+	}
+	return []byte(tlsNames[m]), nil
 }
 
 // UnmarshalText reads the name of a stage.
@@ -136,7 +145,7 @@ func (s Stage) MarshalText() ([]byte, error) {
 // needsAddress reports whether the behaviour begins before a recipient is known.
 func (p *Policy) needsAddress() bool {
 	l := &p.Latency
-	if p.Tarpit > 0 || p.Blackhole || p.Reset || len(p.Down) > 0 || l.Connect != "" || l.Hello != "" || l.Mail != "" ||
+	if p.Tarpit > 0 || p.Blackhole || p.Reset || len(p.Down) > 0 || l.Connect.text != "" || l.Hello.text != "" || l.Mail.text != "" ||
 		p.Limits.Connections > 0 || p.Limits.Size > 0 || p.TLS != TLSNone || p.TLSRequired || p.NoPipelining || p.NoChunking {
 		return true
 	}
