@@ -4,6 +4,7 @@ package interop
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,13 +26,14 @@ func offer(ctx context.Context, address string, run uint64, n, conns int) (int64
 	return g.Run(ctx).Accepted, nil
 }
 
-// The durability class of real servers is what their authors say, by strace and
-// SIGKILL.
+// The durability class of real servers, by strace and SIGKILL. OpenSMTPD renames
+// files into its queue and leaves it to the kernel when they reach the disk.
 func TestDurabilityClass(t *testing.T) {
 	for _, test := range []struct{ name, class string }{
-		{"postrider", "D3"}, {"postfix", "D2"}, {"postfix:isp", "D2"},
+		{"postrider", "D3"}, {"postfix", "D2"}, {"postfix:isp", "D2"}, {"exim", "D2"}, {"opensmtpd", "D1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			_, hop := ourSink(t)
 			in := startTarget(t, test.name, target.Need{NextHop: hop, Suspended: true})
 			var run uint64
@@ -59,6 +61,7 @@ func TestDurabilityClass(t *testing.T) {
 func TestCost(t *testing.T) {
 	for _, name := range relayTargets() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			const n, size = 400, 4096
 			s, hop := ourSink(t)
 			in := startTarget(t, name, target.Need{NextHop: hop, Suspended: true})
@@ -96,7 +99,7 @@ func TestCost(t *testing.T) {
 			c := cost.Between(before, after, n, n*size)
 			t.Logf("%s by %s: %.2f syncs a message, %d bytes on disk each, %+v", name, meter.By(),
 				float64(syncs)/float64(messages), (full-empty)/n, c)
-			if messages != n || syncs == 0 {
+			if synced := !strings.HasPrefix(name, "opensmtpd"); messages != n || synced != (syncs > 0) {
 				t.Errorf("%d syncs of %d messages", syncs, messages)
 			}
 			if c.MessagesPerCPUSecond <= 0 || c.RSSPeakBytes < 1<<20 || c.ContextSwitches == 0 || c.OpenFiles == 0 {
