@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"postrider/bench/result"
@@ -53,7 +54,7 @@ func dashIfZero(v float64) string {
 
 // detail shows all that is known of a run.
 func (t *target) detail(r *result.Run) detail {
-	d := detail{Title: fmt.Sprintf("%s, run %d", t.Name, r.Index), Colour: t.Colour, Notes: r.Failed}
+	d := detail{Title: fmt.Sprintf("%s, run %d", t.Name, r.Index), Colour: t.Colour, Notes: slices.Clone(r.Failed)}
 	for _, c := range []*chart{runChart(t, r), heatMap("Acceptance", t.Colour, []*result.Run{r})} {
 		if c != nil {
 			d.Charts = append(d.Charts, c)
@@ -64,6 +65,11 @@ func (t *target) detail(r *result.Run) detail {
 	for _, x := range []*grid{latencyGrid(r), g.ledgerGrid(), g.ownGrid(), accessGrid(g.Targets), domainGrid("Receiving domains", r.Domains)} {
 		if len(x.Rows) > 0 {
 			d.Grids = append(d.Grids, x)
+		}
+	}
+	for _, a := range r.Access {
+		for _, words := range a.Described {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s %s: %s", a.Protocol, a.Operation, words))
 		}
 	}
 	d.Facts = runFacts(r)
@@ -92,6 +98,14 @@ func latencyGrid(r *result.Run) *grid {
 	return t
 }
 
+// writtenBy says whose writing was counted: that of a device is everybody's.
+func writtenBy(by string) string {
+	if by == "" {
+		return "server"
+	}
+	return by
+}
+
 // runFacts lists load, cost and calibration.
 func runFacts(r *result.Run) (list []fact) {
 	add := func(name, format string, args ...any) {
@@ -112,7 +126,7 @@ func runFacts(r *result.Run) (list []fact) {
 	if c := r.Cost; c.By != "" {
 		add("CPU of the server", "%s user, %s system, by %s", duration(c.UserSeconds*1e6), duration(c.SystemSeconds*1e6), c.By)
 		add("memory of the server", "%s at most", bytes(float64(c.RSSPeakBytes)))
-		add("written", "%s, %s bytes for each of mail", bytes(float64(c.WrittenBytes)), digits(c.WrittenPerByte))
+		add("written", "%s by the %s, %s bytes for each of mail", bytes(float64(c.WrittenBytes)), writtenBy(c.WrittenBy), digits(c.WrittenPerByte))
 		if c.ContextSwitches > 0 {
 			add("context switches", "%s", whole(c.ContextSwitches))
 		}

@@ -180,6 +180,7 @@ func ledgerLines(l *result.Ledger) []ledgerLine {
 		{"strange recipients", &l.Strange, false, false},
 		{"out of order", &l.OutOfOrder, false, false},
 		{"delivered after a bounce", &l.AfterBounce, false, false},
+		{"bounced after delivery", &l.FalseBounces, false, false},
 		{"delay notices", &l.DelayNotices, false, false},
 	}
 }
