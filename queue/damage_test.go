@@ -346,7 +346,7 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 	if err := q.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	hits := 0
+	hits, refusals := 0, 0
 	for part := int64(100); part < 960; part += 40 {
 		c := clone(t, fs)
 		flipAt(t, c, "q/rows", ".sst", part)
@@ -355,11 +355,13 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d []byte) string { return string(d) },
 			Metrics: &Metrics{Alarm: func(string, error) { alarms.Add(1) }},
 		})
-		if err != nil {
-			if !errors.Is(err, ErrDamaged) && !pebble.IsCorruptionError(err) {
-				t.Fatal(err)
+		if err != nil { // the damage is where it says what there is: refused
+			refusals++
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("part %d: %v", part, err)
 			}
-			continue // the damage is where it says what there is: refused
+			salvageRows(t, c, n, small)
+			continue
 		}
 		<-q.Loaded()
 		got := q.Counts().States[Deferred].Recipients
@@ -380,8 +382,35 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if hits == 0 {
-		t.Error("no recipient's row was hit")
+	if hits == 0 || refusals == 0 {
+		t.Errorf("%d times recipients' rows were hit, %d times what tells of the others", hits, refusals)
+	}
+}
+
+// salvageRows opens rows of which the queue could not be opened: with a salvage,
+// and then without one again. No text is taken for unused.
+func salvageRows(t *testing.T, fs vfs.FS, n int64, small func(*Options)) {
+	t.Helper()
+	before, err := fs.List("q/cold")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, salvage := range []bool{true, false} {
+		q := open(t, fs, small, func(o *Options) { o.Salvage = salvage })
+		<-q.Loaded()
+		after, err := fs.List("q/cold")
+		if err != nil || len(after) < len(before) {
+			t.Errorf("%d of %d cold segments are left: %v", len(after), len(before), err)
+		}
+		if got := q.Counts().States[Deferred].Recipients; got < n*8/10 {
+			t.Errorf("salvage %v: %d of %d loaded", salvage, got, n)
+		}
+		put(t, q, "fresh", "u@b.example")
+		j := q.Lane("lane-b.example").Next(t.Context(), time.Second, 0, nil)
+		j.Settle(all(j, Delivered, time.Time{}))
+		if err := q.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

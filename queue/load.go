@@ -241,7 +241,9 @@ func (l *loader) sweep() {
 	}
 }
 
-// loadCold tells the cold store of its segments.
+// loadCold tells the cold store of its segments. Where their counters cannot be
+// read, the segments that are there are taken to be alive: that costs room, no
+// mail.
 func (q *Queue) loadCold() error {
 	it, err := q.st.db.NewIter(&pebble.IterOptions{
 		LowerBound: []byte{rows.PrefixCold}, UpperBound: []byte{rows.PrefixCold + 1},
@@ -259,7 +261,12 @@ func (q *Queue) loadCold() error {
 			}
 		}
 	}
-	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
+	err = errors.Join(err, it.Error(), it.Close())
+	if pebble.IsCorruptionError(err) {
+		q.alarm("damage", readError("cold segments", err))
+		err = q.st.cold.Adopt()
+	}
+	if err != nil {
 		return fmt.Errorf("read cold segments: %w", err)
 	}
 	missing, err := q.st.cold.Sweep()

@@ -123,14 +123,19 @@ func (s *store) create() error {
 }
 
 // version refuses rows that a newer program wrote. A store whose making was cut
-// short before its version was written holds nothing yet.
+// short before its version was written holds nothing yet. A salvage takes a version
+// that cannot be read for ours, and writes it again.
 func (s *store) version() error {
 	v, closer, err := s.db.Get([]byte{rows.PrefixStoreVersion})
 	if errors.Is(err, pebble.ErrNotFound) {
 		return s.db.Set([]byte{rows.PrefixStoreVersion}, []byte{rows.Version}, pebble.Sync)
 	}
+	if pebble.IsCorruptionError(err) && s.q.o.Salvage {
+		s.q.alarm("damage", fmt.Errorf("%w: read version of rows: %w", ErrDamaged, err))
+		return s.db.Set([]byte{rows.PrefixStoreVersion}, []byte{rows.Version}, pebble.Sync)
+	}
 	if err != nil {
-		return fmt.Errorf("read version of rows: %w", err)
+		return readError("version of rows", err)
 	}
 	newer := len(v) != 1 || v[0] > rows.Version
 	if err := closer.Close(); err != nil {
@@ -140,6 +145,14 @@ func (s *store) version() error {
 		return fmt.Errorf("%w: rows", ErrVersion)
 	}
 	return nil
+}
+
+// readError tells damage from what may pass.
+func readError(what string, err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: read %s: %w", ErrDamaged, what, err)
+	}
+	return fmt.Errorf("read %s: %w", what, err)
 }
 
 func (s *store) options() *pebble.Options {
@@ -269,14 +282,20 @@ func (s *store) has(id mail.ID) bool {
 	return true
 }
 
-// applied reads how far the spool has taken effect in Pebble.
+// applied reads how far the spool has taken effect in Pebble. For a salvage that
+// cannot read it, nothing has: what is done again changes nothing, since of two
+// versions the higher wins.
 func (s *store) applied() (spool.LSN, error) {
 	v, closer, err := s.db.Get([]byte{rows.PrefixApplied})
 	if errors.Is(err, pebble.ErrNotFound) {
 		return spool.LSN{}, nil
 	}
+	if pebble.IsCorruptionError(err) && s.q.o.Salvage {
+		s.q.alarm("damage", fmt.Errorf("%w: read applied place: %w", ErrDamaged, err))
+		return spool.LSN{}, nil
+	}
 	if err != nil {
-		return spool.LSN{}, fmt.Errorf("read applied place: %w", err)
+		return spool.LSN{}, readError("applied place", err)
 	}
 	gen, off, err := rows.ParseApplied(v)
 	if cerr := closer.Close(); err == nil {

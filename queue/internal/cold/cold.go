@@ -110,24 +110,14 @@ func (s *Store) Add(number uint32, total, dead int64) {
 // Sweep unlinks files that no counters' row names: nothing ever referred to
 // them. It returns the numbers of segments whose file is missing.
 func (s *Store) Sweep() (missing []uint32, err error) {
-	names, err := s.fs.List(s.dir)
+	found, err := s.files()
 	if err != nil {
-		return nil, fmt.Errorf("list cold folder: %w", err)
+		return nil, err
 	}
-	found := make(map[uint32]bool, len(names))
-	for _, name := range names {
-		base, ok := strings.CutSuffix(name, suffix)
-		n, err := strconv.ParseUint(base, 10, 32)
-		if !ok || err != nil {
-			continue
-		}
-		found[uint32(n)] = true
-		s.next = max(s.next, uint32(n)+1)
-		s.mu.Lock()
-		known := s.segs[uint32(n)] != nil
-		s.mu.Unlock()
-		if !known {
-			if err := s.fs.Remove(s.fs.PathJoin(s.dir, name)); err != nil {
+	for n := range found {
+		s.next = max(s.next, n+1)
+		if !s.known(n) {
+			if err := s.fs.Remove(s.path(n)); err != nil {
 				return nil, fmt.Errorf("unlink unused cold segment: %w", err)
 			}
 		}
@@ -141,6 +131,49 @@ func (s *Store) Sweep() (missing []uint32, err error) {
 		}
 	}
 	return missing, nil
+}
+
+// Adopt adds the files that no Add has told of, as if all in them were alive. It is
+// for counters that cannot be read, and comes before Sweep.
+func (s *Store) Adopt() error {
+	found, err := s.files()
+	if err != nil {
+		return err
+	}
+	for n := range found {
+		if s.known(n) {
+			continue
+		}
+		info, err := s.fs.Stat(s.path(n))
+		if err != nil {
+			return fmt.Errorf("adopt cold segment: %w", err)
+		}
+		s.Add(n, max(info.Size()-headerLen, 0), 0)
+	}
+	return nil
+}
+
+// files returns the numbers of the segments that the folder holds.
+func (s *Store) files() (map[uint32]bool, error) {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list cold folder: %w", err)
+	}
+	found := make(map[uint32]bool, len(names))
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, suffix)
+		n, err := strconv.ParseUint(base, 10, 32)
+		if ok && err == nil && s.path(uint32(n)) == s.fs.PathJoin(s.dir, name) {
+			found[uint32(n)] = true
+		}
+	}
+	return found, nil
+}
+
+func (s *Store) known(n uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.segs[n] != nil
 }
 
 func (s *Store) path(n uint32) string {

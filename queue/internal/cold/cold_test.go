@@ -147,3 +147,65 @@ func TestNewerSegmentIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Files whose counters cannot be read are kept as they are and can be read;
+// Sweep leaves them alone.
+//
+// Covers G5.
+func TestAdopt(t *testing.T) {
+	fs := vfs.NewMem()
+	s, err := Open(fs, "cold", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := []byte("text")
+	var places []place
+	for n := range 3 {
+		seg, off, err := s.Append(mail.ID{byte(n)}, text, record.Sum(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		places = append(places, place{seg, off, text, true})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(fs, "cold", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Add(places[0].segment, 100, 50)
+	if err := again.Adopt(); err != nil {
+		t.Fatal(err)
+	}
+	if missing, err := again.Sweep(); err != nil || len(missing) != 0 {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+	for k, p := range places {
+		total, dead, ok := again.Counters(p.segment)
+		wantTotal, wantDead := int64(headLen+len(text)), int64(0)
+		if k == 0 {
+			wantTotal, wantDead = 100, 50
+		}
+		if !ok || total != wantTotal || dead != wantDead {
+			t.Errorf("segment %d: %d bytes, %d dead, %v", p.segment, total, dead, ok)
+		}
+		g, err := again.Acquire(p.segment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(text))
+		if _, err := g.ReadAt(got, p.off); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("segment %d: %q, %v", p.segment, got, err)
+		}
+		if err := g.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, _, err := again.Append(mail.ID{9}, text, 1); err != nil || n <= places[2].segment {
+		t.Errorf("the next segment is %d: %v", n, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
