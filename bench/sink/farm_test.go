@@ -3,8 +3,6 @@ package sink_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +42,12 @@ func startFarm(t testing.TB, o sink.FarmOptions, sites ...sink.Site) *sink.Farm 
 	for i := range 10 {
 		domains = append(domains, fmt.Sprintf("d%d.bench.test", i))
 	}
+	return serveFarm(t, o, domains, sites...)
+}
+
+// serveFarm runs a farm for the time of a test.
+func serveFarm(t testing.TB, o sink.FarmOptions, domains []string, sites ...sink.Site) *sink.Farm {
+	t.Helper()
 	f, err := sink.NewFarm(o, domains, sites)
 	if err != nil {
 		t.Fatal(err)
@@ -206,95 +210,6 @@ func TestBlackhole(t *testing.T) {
 		if _, err := c.conn.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() {
 			t.Errorf("it says something: %v", err)
 		}
-	}
-}
-
-// The limit of connections holds for those open at once, a provider's for all its
-// domains together.
-func TestConnectionLimit(t *testing.T) {
-	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Name: "provider", Domains: set("d0-d4"), Shared: true, Policy: sink.Policy{Limits: sink.Limits{Connections: 2}}})
-	if f.Addr("d0.bench.test") != f.Addr("d4.bench.test") || f.Addr("d0.bench.test") == f.Addr("d5.bench.test") {
-		t.Error("addresses")
-	}
-	addr := f.Addr("d0.bench.test").String()
-	a, b := dial(t, addr), dial(t, addr)
-	if got := a.begin() + " " + b.begin(); got != "220 250 250 220 250 250" {
-		t.Fatal(got)
-	}
-	if got := dial(t, addr).reply(); got != "421" {
-		t.Error(got)
-	}
-	c := dial(t, f.FrontAddr())
-	if got := c.begin() + " " + c.say("RCPT TO:<r0.0@d3.bench.test>"); got != "220 250 250 421" {
-		t.Error(got)
-	}
-	if got := a.say("QUIT") + a.reply(); got != "221cut" {
-		t.Error(got)
-	}
-	for end := time.Now().Add(10 * time.Second); ; { // it is counted off a moment later
-		if got := dial(t, addr).reply(); got == "220" {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the place of one that has gone is not given to another")
-		}
-	}
-	rows := f.Domains(0)
-	if len(rows) != 1 || rows[0].Name != "provider" || rows[0].PeakOpen < 3 || rows[0].Violations < 2 || rows[0].Deferred != rows[0].Violations {
-		t.Errorf("%+v", rows)
-	}
-}
-
-// Each mode of TLS is what it says.
-func TestTLS(t *testing.T) {
-	var sites []sink.Site
-	modes := []sink.TLSMode{sink.TLSGood, sink.TLSExpired, sink.TLSWrongName, sink.TLSSelfSigned, sink.TLSOld, sink.TLSBroken, sink.TLSNone}
-	for i, m := range modes {
-		sites = append(sites, sink.Site{Domains: set(fmt.Sprintf("d%d", i)), Policy: sink.Policy{TLS: m}})
-	}
-	f := startFarm(t, sink.FarmOptions{Spread: true}, sites...)
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(f.AuthorityPEM()) {
-		t.Fatal("no authority")
-	}
-	for i, m := range modes {
-		c := dial(t, f.Addr(fmt.Sprintf("d%d.bench.test", i)).String())
-		c.begin()
-		got := c.say("RSET", "STARTTLS")
-		if want := map[bool]string{true: "250 500", false: "250 220"}[m == sink.TLSNone]; got != want {
-			t.Errorf("%d: %s", m, got)
-		}
-		if m == sink.TLSNone {
-			continue
-		}
-		conn := tls.Client(c.conn, &tls.Config{RootCAs: roots, ServerName: "mx.bench.test"})
-		err := conn.Handshake()
-		var verify *tls.CertificateVerificationError
-		switch m {
-		case sink.TLSGood:
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			c.conn, c.in = conn, textproto.NewReader(bufio.NewReader(conn))
-			if got := c.say("MAIL FROM:<x>", "EHLO x", "STARTTLS", "MAIL FROM:<x>", "RCPT TO:<r0.0@d0.bench.test>", "DATA", ".", "QUIT"); got != "503 250 503 250 250 354 250 221" {
-				t.Error(got)
-			}
-			if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
-				t.Errorf("no proper end: %v", err)
-			}
-		case sink.TLSExpired, sink.TLSWrongName, sink.TLSSelfSigned:
-			if !errors.As(err, &verify) {
-				t.Errorf("%d: %v", m, err)
-			}
-		default:
-			if err == nil || errors.As(err, &verify) {
-				t.Errorf("%d: %v", m, err)
-			}
-		}
-	}
-	if sum, err := f.TLSA(); err != nil || len(sum) != 64 {
-		t.Errorf("%q %v", sum, err)
 	}
 }
 

@@ -47,32 +47,6 @@ func (f *Farm) serveGoSMTP(ctx context.Context, b bind) error {
 	return errors.Join(err, serr)
 }
 
-// cutListener ends each of its connections with a context.
-type cutListener struct {
-	net.Listener
-	ctx context.Context
-}
-
-// Accept waits for a connection.
-func (l *cutListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &cutConn{c, context.AfterFunc(l.ctx, func() { _ = c.Close() })}, nil
-}
-
-type cutConn struct {
-	net.Conn
-	stop func() bool
-}
-
-// Close ends the connection.
-func (c *cutConn) Close() error {
-	c.stop()
-	return c.Conn.Close()
-}
-
 // silent drops what go-smtp logs: that connections were cut is wanted.
 type silent struct{}
 

@@ -79,3 +79,64 @@ func TestAddresses(t *testing.T) {
 		t.Error("a domain twice")
 	}
 }
+
+// A thousand destinations at as many addresses are told apart by the address alone.
+func TestThousand(t *testing.T) {
+	var domains []string
+	for i := range 1000 {
+		domains = append(domains, fmt.Sprintf("d%d.bench.test", i))
+	}
+	f := serveFarm(t, sink.FarmOptions{Spread: true}, domains, sink.Site{Domains: set("10%"), Policy: sink.Policy{Reply: []sink.Reply{{At: sink.AtConnect, Text: "554 no"}}}})
+	seen, refusing := map[string]bool{}, 0
+	for _, d := range domains {
+		a := f.Addr(d).String()
+		if seen[a] {
+			t.Fatalf("%s is used twice", a)
+		}
+		seen[a] = true
+		c := dial(t, a)
+		if c.reply() == "554" {
+			refusing++
+		}
+		_ = c.conn.Close()
+	}
+	if refusing < 98 || refusing > 102 {
+		t.Errorf("%d of 1000 refuse", refusing)
+	}
+}
+
+// The limit of connections holds for those open at once, a provider's for all its
+// domains together.
+func TestConnectionLimit(t *testing.T) {
+	f := startFarm(t, front(sink.FarmOptions{Spread: true}), sink.Site{Name: "provider", Domains: set("d0-d4"), Shared: true, Policy: sink.Policy{Limits: sink.Limits{Connections: 2}}})
+	if f.Addr("d0.bench.test") != f.Addr("d4.bench.test") || f.Addr("d0.bench.test") == f.Addr("d5.bench.test") {
+		t.Error("addresses")
+	}
+	addr := f.Addr("d0.bench.test").String()
+	a, b := dial(t, addr), dial(t, addr)
+	if got := a.begin() + " " + b.begin(); got != "220 250 250 220 250 250" {
+		t.Fatal(got)
+	}
+	if got := dial(t, addr).reply(); got != "421" {
+		t.Error(got)
+	}
+	c := dial(t, f.FrontAddr())
+	if got := c.begin() + " " + c.say("RCPT TO:<r0.0@d3.bench.test>"); got != "220 250 250 421" {
+		t.Error(got)
+	}
+	if got := a.say("QUIT") + a.reply(); got != "221cut" {
+		t.Error(got)
+	}
+	for end := time.Now().Add(10 * time.Second); ; { // it is counted off a moment later
+		if got := dial(t, addr).reply(); got == "220" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the place of one that has gone is not given to another")
+		}
+	}
+	rows := f.Domains(0)
+	if len(rows) != 1 || rows[0].Name != "provider" || rows[0].PeakOpen < 3 || rows[0].Violations < 2 || rows[0].Deferred != rows[0].Violations {
+		t.Errorf("%+v", rows)
+	}
+}

@@ -80,6 +80,7 @@ func world(t testing.TB, o dnstest.Options) *dnstest.Server {
 	s := start(t, o)
 	s.AddMail("a.test", dnstest.MX{Preference: 10, Host: "mx.provider.test", Addrs: []netip.Addr{addr("127.0.1.1"), addr("::1")}}, dnstest.MX{Preference: 20, Addrs: []netip.Addr{addr("127.0.1.2")}})
 	s.AddMail("bare.test")
+	s.AddMail("c.test", dnstest.MX{Preference: 10, Host: "mx.provider.test", Addrs: []netip.Addr{addr("127.0.1.1")}}) // the same host
 	s.AddHost("bare.test", addr("127.0.1.3"))
 	s.AddTXT("a.test", strings.Repeat("x", 300))
 	s.AddTLSA("_25._tcp.mx.provider.test", 3, 1, 1, strings.Repeat("ab", 32))

@@ -3,6 +3,7 @@ package dnstest
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +65,7 @@ func (mx *MX) host(domain string, k int) string {
 	return "mx" + strconv.Itoa(k) + "." + domain
 }
 
-// AddHost gives a host more addresses.
+// AddHost gives a host more addresses; those that it has are not added again.
 func (s *Server) AddHost(host string, addrs ...netip.Addr) {
 	s.zones.mu.Lock()
 	defer s.zones.mu.Unlock()
@@ -158,9 +159,12 @@ func (z *zones) addLocked(rr dns.RR) {
 }
 
 func (z *zones) addHostLocked(host string, addrs []netip.Addr) {
-	z.nodeLocked(host)
+	n := z.nodeLocked(host)
 	for _, rr := range addresses(host, addrs) {
-		z.addLocked(rr)
+		known := func(have dns.RR) bool { return dns.IsDuplicate(have, rr) }
+		if !slices.ContainsFunc(n[rr.Header().Rrtype], known) {
+			z.addLocked(rr)
+		}
 	}
 }
 
