@@ -48,7 +48,7 @@ func (m machine) remove(name string) {
 func (m machine) process(pid, parent, ticks, waited int) {
 	m.t.Helper()
 	dir := fmt.Sprintf("proc/%d/", pid)
-	m.write(dir+"stat", fmt.Sprintf("%d (a b) S %d 1 1 0 -1 0 0 0 0 0 %d %d %d %d 20 0 1 0 %d 1000 10 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+	m.write(dir+"stat", fmt.Sprintf("%d (a b) S %d 1 1 0 -1 0 0 0 0 0 %d %d %d %d 20 0 2 0 %d 1000 10 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
 		pid, parent, ticks-ticks/4, ticks/4, waited, 0, 1000+pid))
 	status := "Name:\ta\nVmHWM:\t 90 kB\nRssAnon:\t 4 kB\nRssFile:\t 50 kB\nRssShmem:\t 2 kB\n" +
 		"voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t2\n"

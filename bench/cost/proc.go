@@ -21,6 +21,7 @@ type process struct {
 	ended   bool // it only waits for its parent to ask
 	own     cpu  // of its threads, also those that ended
 	waited  cpu  // of children that ended and were waited for, and of theirs
+	count   int  // of threads
 	written int64
 	rss     int64
 	threads map[procID]int64 // context switches
@@ -58,6 +59,7 @@ func readStat(proc procfs.FS, pid int) (process, error) {
 	return process{
 		id:     procID{pid, st.Starttime},
 		parent: st.PPID,
+		count:  st.NumThreads,
 		ended:  st.State == "Z" || st.State == "X",
 		own:    cpu{ticks(st.UTime), ticks(st.STime)},
 		waited: cpu{ticks(st.CUTime), ticks(st.CSTime)},
@@ -72,23 +74,42 @@ func readUse(proc procfs.FS, p *process) {
 	if err != nil {
 		return
 	}
-	if st, err := handle.NewStatus(); err == nil {
-		p.rss = int64(st.RssAnon + st.RssShmem)
+	p.threads = make(map[procID]int64, p.count)
+	var ran time.Duration
+	status, err := handle.NewStatus()
+	if err != nil {
+		return
 	}
+	p.rss = int64(status.RssAnon + status.RssShmem)
 	if io, err := handle.IO(); err == nil {
 		p.written = int64(io.WriteBytes)
 	}
 	if n, err := handle.FileDescriptorsLen(); err == nil {
 		p.files = int64(n)
 	}
-	p.threads = make(map[procID]int64)
+	if p.count == 1 { // the files of the process are those of its thread
+		p.threads[p.id] = int64(status.TotalCtxtSwitches())
+		if st, err := handle.Schedstat(); err == nil {
+			ran = time.Duration(st.RunningNanoseconds)
+		}
+	} else {
+		ran = readThreads(proc, p)
+	}
+	// The threads that are there know their time to the nanosecond; the process, whose
+	// times have those that ended in them too, in whole ticks rounded down.
+	if ran > p.own.total() {
+		p.own.user, p.own.system = divide(ran, int64(p.own.user), int64(p.own.system))
+	}
+}
+
+// readThreads reads the context switches of each thread of p and returns how long
+// they ran: the files of a process have those of its first thread only.
+func readThreads(proc procfs.FS, p *process) (ran time.Duration) {
 	threads, err := proc.AllThreads(p.id.pid)
 	if err != nil {
-		return
+		return 0
 	}
-	var ran time.Duration
 	for _, t := range threads {
-		// The status of a process counts the switches of its first thread only.
 		if st, err := t.NewStatus(); err == nil {
 			p.threads[procID{t.PID, p.id.since}] = int64(st.TotalCtxtSwitches())
 		}
@@ -96,9 +117,5 @@ func readUse(proc procfs.FS, p *process) {
 			ran += time.Duration(st.RunningNanoseconds)
 		}
 	}
-	// The threads that are there know their time to the nanosecond; the process, whose
-	// times have those that ended in them too, in whole ticks rounded down.
-	if ran > p.own.total() {
-		p.own.user, p.own.system = divide(ran, int64(p.own.user), int64(p.own.system))
-	}
+	return ran
 }

@@ -41,6 +41,13 @@ func TestTree(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	m.write("proc/12/task/12/schedstat", "0 0 0\n")
+	// With one thread, the files of the process say it all.
+	stat := read1(t, m.path("proc/12/stat"))
+	m.write("proc/12/stat", strings.Replace(stat, "20 0 2 0", "20 0 1 0", 1))
+	m.write("proc/12/schedstat", "43000000 0 0\n")
+	if s, err = tree.Sample(); err != nil || s.CPU() != want.CPU()+3*time.Millisecond || s.ContextSwitches != want.ContextSwitches {
+		t.Errorf("%+v, %v", s, err) // the switches of the thread that ended are kept
+	}
 	// 11 ends and is waited for; 12 is adopted by another and has a child.
 	m.remove("proc/11")
 	m.process(10, 1, 100, 48)
