@@ -12,6 +12,7 @@ const (
 	drawSize = iota + 1
 	drawRecipients
 	drawUser
+	drawThink
 	drawDomain // and above: one for each recipient
 )
 

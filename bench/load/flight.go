@@ -64,8 +64,9 @@ func (w *worker) ahead() bool { return w.s.o.Pace.Closed() && w.s.o.Think == 0 }
 // none, or none yet and it may not wait.
 func (w *worker) begin(ctx context.Context, mayWait bool) *flight {
 	if w.ready {
-		w.ready = false
-		return &w.flights[w.from]
+		f := &w.flights[(w.from+w.on)%len(w.flights)]
+		w.on, w.ready = w.on+1, false
+		return f
 	}
 	for ctx.Err() == nil && !w.s.stopped.Load() {
 		if !w.holds && !w.take() && len(w.again) == 0 {
@@ -96,7 +97,12 @@ func (w *worker) begin(ctx context.Context, mayWait bool) *flight {
 // take takes a job from the schedule.
 func (w *worker) take() bool {
 	if w.held, w.holds = w.s.jobs.take(); w.holds && w.held.due.IsZero() {
-		w.held.due = w.free.Add(w.s.o.Think)
+		think := w.s.o.Think
+		if !w.thought { // at a moment of their own, not all at once
+			think = time.Duration(float64(think) * unit(draw(w.s.o.Seed, uint64(w.index), drawThink)))
+		}
+		w.thought = true
+		w.held.due = w.free.Add(think)
 	}
 	return w.holds
 }

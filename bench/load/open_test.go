@@ -187,7 +187,8 @@ func TestReplayRun(t *testing.T) {
 	}
 }
 
-// A closed loop with think time pauses between messages, but not before the first.
+// A closed loop with think time pauses between messages: of two connections one
+// sends at least three of six.
 func TestThink(t *testing.T) {
 	f := &fake{extensions: []string{"PIPELINING"}}
 	r := run(t, load.Options{Address: f.start(t), Conns: 2, Messages: 6, Think: 100 * time.Millisecond})

@@ -26,7 +26,7 @@ type Options struct {
 	Grace time.Duration
 
 	Pace       Pace          // zero: the closed loop
-	Think      time.Duration // closed loop: pause of a connection between two messages
+	Think      time.Duration // closed loop: pause of a connection between two messages, and up to that before its first
 	Sizes      Sizes         // of the texts; zero: all of 4096 bytes
 	Shape      Shape         // of the texts; zero: plain. A corpus has its own
 	Recipients Recipients    // of each message; zero: 1. A replay's log goes before

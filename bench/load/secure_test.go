@@ -10,8 +10,8 @@ import (
 	"postrider/bench/load"
 )
 
-// Secured and logged in by every mechanism, with sessions resumed or not, texts
-// of every kind arrive at an independent server.
+// Secured and logged in by every mechanism, with sessions resumed or not, by DATA
+// or BDAT, texts arrive at an independent server.
 func TestTLSAndAuth(t *testing.T) {
 	for _, mode := range []load.TLSMode{load.StartTLS, load.ImplicitTLS} {
 		for _, mech := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"} {
@@ -23,7 +23,7 @@ func TestTLSAndAuth(t *testing.T) {
 						t.Fatal(err)
 					}
 					r := run(t, load.Options{
-						Address: addr, Messages: 6, PerConnection: 2, TLS: mode, NoResumption: full, Shape: shape,
+						Address: addr, Messages: 6, PerConnection: 2, Timeout: 5 * time.Second, TLS: mode, NoResumption: full, BDAT: full, Shape: shape, Pace: pace(t, "poisson:1000"),
 						Auth: load.Auth{Mechanism: mech, User: "u%d@go.test", Users: 2, Password: "secret"},
 					})
 					if r.Accepted != 6 || r.Err != nil || b.rcpts != 6 || b.utf8 != 6 || len(b.texts) != 6 {

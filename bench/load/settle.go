@@ -111,12 +111,14 @@ func (w *worker) abandon() {
 		}
 		w.drop()
 	}
-	w.ready = false
 }
 
 // leave ends what a worker that stops still has.
 func (w *worker) leave() {
 	w.leaving = true
+	if w.ready {
+		w.on, w.ready = w.on+1, false
+	}
 	w.abandon()
 	for i := range w.again {
 		if f := &w.again[i]; f.later {

@@ -25,11 +25,12 @@ type worker struct {
 	head     []byte    // of a message: MAIL FROM with its parameters, made for each connection
 	flights  []flight  // a ring of those in the air
 	from, on int       // flights[from] is the first of on
-	ready    bool      // that one was begun before its connection
+	ready    bool      // the one behind them was begun before its connection, and is counted once that is there
 	again    []flight  // to be offered again, in the order of their moments
 	held     job       // taken from the schedule and not yet due
 	holds    bool      // held is one
 	leaving  bool      // nothing is offered again
+	thought  bool      // a message has been taken from the closed loop
 	free     time.Time // since when the connection could send
 	timer    *time.Timer
 	firstErr error
@@ -67,7 +68,7 @@ func (w *worker) run(ctx, hard context.Context) {
 			if w.begin(ctx, true) == nil {
 				return
 			}
-			w.ready = true
+			w.on, w.ready = w.on-1, true
 		}
 		before := w.n.accepted.Load() + w.warm.accepted.Load()
 		more, err := w.connection(ctx, hard)
