@@ -15,10 +15,9 @@
 //
 // # What is accounted
 //
-// Every message carries "X-Bench: run,seq,intended,sent,hash", and behind that the
-// number of the connection when there is a ledger: the run, the message's number,
-// the moments in Unix microseconds at which it was due and was built, and the XXH64
-// of its body in hexadecimal. Every recipient is
+// Every message carries "X-Bench: run,seq,intended,sent,hash,worker": the run, the
+// message's number, the moments in Unix microseconds at which it was due and was
+// built, the XXH64 of its body in hexadecimal, and the connection. Every recipient is
 // r<seq>.<n>@domain. A receiver thus knows from an address alone which duty it is,
 // and from the text whether it is whole. A duty, one recipient of one message,
 // ends as exactly one of: accepted; refused; unknown, when the connection failed

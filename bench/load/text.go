@@ -44,11 +44,8 @@ func newText(o *Options, stock *stock, signature string, worker int) *text {
 		field(i, ",")
 	}
 	field(3, "")
-	if o.Ledger != nil {
-		t = append(t, ",0000000"...)
-		copyNumber(t[len(t)-7:], uint64(worker))
-	}
-	t = append(t, "\r\n"...)
+	t = append(t, ",0000000\r\n"...)
+	copyNumber(t[len(t)-9:len(t)-2], uint64(worker))
 	m.body = len(t)
 	if o.Sizes.corpus == nil {
 		t = append(t, signature...)

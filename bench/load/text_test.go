@@ -40,7 +40,7 @@ func TestTexts(t *testing.T) {
 		shape := Shape{MIME: i&1 > 0, EightBit: i&2 > 0, UTF8: i&4 > 0, LongLines: i&8 > 0, Random: i&16 > 0, Signed: i&32 > 0}
 		t.Run(shape.String(), func(t *testing.T) {
 			o := Options{Shape: shape, Run: 7, Sender: "load@bench.invalid"}
-			m := newText(&o, newStock(shape, 1, 3000), signature(&o), 0)
+			m := newText(&o, newStock(shape, 1, 3000), signature(&o), 3)
 			// Around the sizes at which another line or block begins.
 			for _, b := range []int{0, shape.MinBytes(), 4096, len(m.head) + len(m.stock.block), len(m.head) + 2*len(m.stock.block)} {
 				for d := 0; d < 85; d += 1 + 6*(i/16) {
@@ -72,7 +72,7 @@ func checkText(t *testing.T, m *text, size int) {
 		}
 	}
 	_, body, _ := strings.Cut(text, "\r\n\r\n")
-	if want := fmt.Sprintf("X-Bench: 0000000007,0000000000000042,1800000000000123,1800000001000123,%016x\r\n", xxhash.Sum64String(body)); !strings.HasPrefix(text, want) {
+	if want := fmt.Sprintf("X-Bench: 0000000007,0000000000000042,1800000000000123,1800000001000123,%016x,0000003\r\n", xxhash.Sum64String(body)); !strings.HasPrefix(text, want) {
 		t.Fatalf("%q, not %q", text[:120], want)
 	}
 	if m.stock.shape.MIME && len(text) < 20_000 {
@@ -126,7 +126,7 @@ func TestCorpus(t *testing.T) {
 		m.make(1, i, time.Unix(0, 0), time.Unix(0, 0))
 		head, rest, _ := strings.Cut(m.String(), "\r\n")
 		_, body, _ := strings.Cut("\r\n"+rest, "\r\n\r\n")
-		if rest != want || !strings.HasSuffix(head, fmt.Sprintf(",%016x", xxhash.Sum64String(body))) || m.bytes != len(m.String()) || m.size(i) != m.bytes {
+		if rest != want || !strings.HasSuffix(head, fmt.Sprintf(",%016x,0000000", xxhash.Sum64String(body))) || m.bytes != len(m.String()) || m.size(i) != m.bytes {
 			t.Errorf("%d: %q %q", i, head, rest)
 		}
 		if m.dots != (i == 0 || i == 3) {
