@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -50,8 +51,8 @@ type fake struct {
 
 func startFake(t testing.TB, fault string, after int) *fake {
 	f := &fake{t: t, fault: fault, after: after, boxes: map[string]*box{}, open: map[net.Conn]bool{}}
-	t.Cleanup(func() { f.cut(true); f.conns.Wait() }) // after the listeners are closed
-	f.lmtp, f.pop3, f.imap = f.listen(f.serveLMTP), f.listen(f.servePOP3), f.listen(f.serveIMAP)
+	t.Cleanup(func() { f.end(); f.conns.Wait() }) // after the listeners are closed
+	f.lmtp, f.pop3, f.imap = f.listen(f.serveLMTP, nil), f.listen(f.servePOP3, nil), f.listen(f.serveIMAP, nil)
 	return f
 }
 
@@ -72,10 +73,13 @@ func (p *peer) command() (string, bool) {
 	return strings.TrimRight(line, "\r\n"), err == nil
 }
 
-func (f *fake) listen(serve func(*peer)) string {
+func (f *fake) listen(serve func(*peer), config *tls.Config) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.t.Fatal(err)
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
 	f.t.Cleanup(func() { _ = l.Close() })
 	f.conns.Go(func() {
@@ -113,11 +117,16 @@ func (f *fake) leave(c net.Conn) {
 	delete(f.open, c)
 }
 
-// cut closes all connections, for good if it is the end.
-func (f *fake) cut(end bool) {
+// end closes all connections for good.
+func (f *fake) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ended = f.ended || end
+	f.ended = true
+	f.cutLocked()
+}
+
+// cutLocked closes all connections. f.mu is held.
+func (f *fake) cutLocked() {
 	for c := range f.open {
 		_ = c.Close()
 	}
@@ -203,6 +212,9 @@ func (f *fake) store(to, text string) {
 	copies := 1
 	if f.strikesLocked("message lost") {
 		copies = 0
+	}
+	if f.strikesLocked("cut at delivery") {
+		f.cutLocked()
 	}
 	if f.strikesLocked("message twice") {
 		copies = 2

@@ -66,6 +66,9 @@ func (s *imapSession) choose() {
 	s.letters = s.f.snapshot(s.b)
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.strikesLocked("cut at SELECT") {
+		s.f.cutLocked()
+	}
 	if s.f.strikesLocked("UIDVALIDITY changed") {
 		s.b.validity++
 	}

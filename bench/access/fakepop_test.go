@@ -72,6 +72,9 @@ func (f *fake) stat(p *peer, letters []letter) {
 	count := len(letters)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.strikesLocked("cut at STAT") {
+		f.cutLocked()
+	}
 	if f.strikesLocked("STAT off") {
 		count++
 	}
@@ -113,6 +116,13 @@ func (f *fake) retr(p *peer, text string) {
 func (f *fake) bury(b *box, dead map[int]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.strikesLocked("cut before QUIT") {
+		f.cutLocked()
+		return
+	}
+	if f.strikesLocked("cut after QUIT") {
+		defer f.cutLocked()
+	}
 	back := f.fault == "message comes back" && len(b.old) > 0 && f.strikesLocked("message comes back")
 	var buried []*letter
 	b.letters = slices.DeleteFunc(b.letters, func(l *letter) bool {

@@ -8,6 +8,7 @@ import (
 // store is UID STORE.
 func (s *imapSession) store(arg string) {
 	f := strings.SplitN(arg, " ", 3)
+	defer s.cut("cut at STORE")
 	flag := strings.Trim(f[2], "()")
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
@@ -40,6 +41,13 @@ func (s *imapSession) store(arg string) {
 func (s *imapSession) expunge() {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	if s.f.strikesLocked("cut before EXPUNGE") {
+		s.f.cutLocked()
+		return
+	}
+	if s.f.strikesLocked("cut after EXPUNGE") {
+		defer s.f.cutLocked()
+	}
 	if s.f.strikesLocked("EXPUNGE forgotten") {
 		return
 	}
@@ -94,5 +102,13 @@ func (s *imapSession) unwatch() {
 	defer s.f.mu.Unlock()
 	if s.b != nil {
 		delete(s.b.watchers, s.changed)
+	}
+}
+
+func (s *imapSession) cut(fault string) {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if s.f.strikesLocked(fault) {
+		s.f.cutLocked()
 	}
 }
