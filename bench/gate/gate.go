@@ -8,6 +8,11 @@
 // with fewer than eight runs. By default the figures are messages per CPU
 // second and syncs per message, which a busy machine disturbs least.
 //
+// Syncs are counted in an audit, often one for all runs of a file. Its figure
+// stands in every run, but is one measurement: it is judged by the number of syncs
+// that were counted, and as more runs would not help, it can fail the gate but
+// not leave it undecided; a note says how large a change the audits show.
+//
 // Speed does not excuse a broken account: a new run that lost, damaged or made
 // up mail, or that missed what its scenario demands, fails the gate at once, and
 // so does one whose durability class is weaker than the base's. Files of
@@ -67,6 +72,8 @@ type Row struct {
 	stat.Comparison          // base is A, new is B
 	Limit            float64 // the ratio that must not be passed
 	Verdict          Verdict
+	// Audited: each side was counted in audits that runs share.
+	Audited bool
 	// MoreBase and MoreNew are the runs that are missing for a verdict, both 0
 	// with MoreRuns when the ratio is too near to the limit to tell.
 	MoreBase, MoreNew int
@@ -166,6 +173,7 @@ func (r *Report) account(fresh *result.File) {
 			r.broken("%s: %s", label(run), f)
 		}
 		for _, s := range run.Stamps {
+			s, _, _ = strings.Cut(s, ": ") // the kind, without its figures
 			r.note("%s %s: some of its runs are stamped %q", run.Scenario, run.Target.Name, s)
 		}
 	}
@@ -203,6 +211,11 @@ func (r *Report) pairs(base, fresh *result.File, figures []result.Figure, maxReg
 		}
 		r.class(p, olds[p][0].Target.Class, news[p][0].Target.Class)
 		for _, f := range figures {
+			a, b := result.AuditsOf(olds[p]), result.AuditsOf(news[p])
+			if f.Audited && (a.Shared && b.N > 0 || b.Shared && a.N > 0) {
+				r.audited(p, f, a, b, maxRegress)
+				continue
+			}
 			r.figure(p, f, values(olds[p], f), values(news[p], f), maxRegress)
 		}
 	}

@@ -77,7 +77,9 @@ func TestVerdicts(t *testing.T) {
 		{"damaged", base, with(func(s *server) { s.firstOfThem = func(r *result.Run) { r.Ledger.Corrupted = 1 } }), Fail, Pass, "1 duties damaged"},
 		{"phantom", base, with(func(s *server) { s.firstOfThem = func(r *result.Run) { r.Ledger.Phantom = 1 } }), Fail, Pass, "not accepted"},
 		{"demand missed", base, with(func(s *server) { s.firstOfThem = func(r *result.Run) { r.Failed = []string{"p99 above 250 ms"} } }), Fail, Pass, "p99 above 250 ms"},
-		{"stamped", base, with(func(s *server) { s.firstOfThem = func(r *result.Run) { r.Stamps = []string{"noisy machine"} } }), Pass, Pass, "noisy machine"},
+		{"stamped", base, with(func(s *server) {
+			s.firstOfThem = func(r *result.Run) { r.Stamps = []string{"noisy machine: drift of 14 %"} }
+		}), Pass, Pass, `stamped "noisy machine"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := Check(file(1, c.base), file(2, c.new), Limits{MaxRegress: 0.05})
@@ -184,5 +186,55 @@ func TestPairsAreMatched(t *testing.T) {
 		if !slices.Contains(r.Notes, want) {
 			t.Errorf("no note %q in %q", want, r.Notes)
 		}
+	}
+}
+
+// audit gives all runs of a file the same audit.
+func audit(f *result.File, syncs, messages int64) *result.File {
+	for i := range f.Runs {
+		c := &f.Runs[i].Cost
+		c.SyncsBy, c.Syncs, c.AuditMessages, c.SyncsPerMessage = "strace", syncs, messages, float64(syncs)/float64(messages)
+	}
+	return f
+}
+
+// A count that stands in every run is one measurement, not as many as there are
+// runs.
+func TestSharedAudits(t *testing.T) {
+	s := server{name: "postrider", runs: 10, perCPU: 9000, noise: 0.01, syncs: -1}
+	for _, c := range []struct {
+		name       string
+		old, fresh [2]int64
+		verdict    Verdict
+		row        Verdict
+		text, note string
+	}{
+		{"by chance a little more", [2]int64{36, 640}, [2]int64{44, 640}, Pass, MoreRuns, "not shown to be worse", "36 and 44 syncs"},
+		{"many more", [2]int64{36, 640}, [2]int64{640, 640}, Fail, Fail, "audits: 1+1", "gate: FAIL"},
+		{"long audits, the same", [2]int64{40_000, 20_000}, [2]int64{40_100, 20_000}, Pass, Pass, "audits: 1+1", "gate: pass"},
+		{"fewer", [2]int64{640, 640}, [2]int64{36, 640}, Pass, Pass, "-9", "gate: pass"},
+		{"none at all", [2]int64{0, 640}, [2]int64{0, 640}, Pass, Pass, "+0.0%", "gate: pass"},
+		{"some where none were", [2]int64{0, 640}, [2]int64{640, 640}, Fail, Fail, "syncs/message", "gate: FAIL"},
+	} {
+		r, err := Check(audit(file(1, s), c.old[0], c.old[1]), audit(file(2, s), c.fresh[0], c.fresh[1]), Limits{MaxRegress: 0.05})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := r.WriteText(&b); err != nil {
+			t.Fatal(err)
+		}
+		if r.Verdict != c.verdict || r.Rows[1].Verdict != c.row || !r.Rows[1].Audited || !strings.Contains(b.String(), c.text) || !strings.Contains(b.String(), c.note) {
+			t.Errorf("%s: %q and %q of the row, want %q and %q, with %q and %q:\n%s", c.name, r.Verdict, r.Rows[1].Verdict, c.verdict, c.row, c.text, c.note, &b)
+		}
+	}
+	// An audit of each run is a sample as any other.
+	own := audit(file(1, s), 1, 640)
+	for i := range own.Runs {
+		own.Runs[i].Cost.Syncs, own.Runs[i].Cost.SyncsPerMessage = int64(60+i), float64(60+i)/640
+	}
+	r, err := Check(own, own, Limits{MaxRegress: 0.2})
+	if err != nil || r.Rows[1].Audited || r.Rows[1].A.N != 10 {
+		t.Errorf("%v: %+v", err, r.Rows[1])
 	}
 }

@@ -17,7 +17,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Rows {
 		x := &r.Rows[i]
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.4g\t%.4g\t%s\t%s\t%s\t%s\t%s\n", x.Scenario, x.Target, x.Figure.Title,
-			x.A.Median, x.B.Median, percent(x.Ratio), x.interval(), percent(x.Limit), x.Comparison, x.verdict())
+			x.A.Median, x.B.Median, percent(x.Ratio), x.interval(), percent(x.Limit), x.sizes(), x.verdict())
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -46,6 +46,8 @@ func (w *Row) verdict() string {
 		return w.Verdict.String()
 	}
 	switch {
+	case w.Audited:
+		return "not shown to be worse"
 	case w.MoreBase == 0 && w.MoreNew == 0:
 		return "too near to the limit to tell"
 	case w.MoreBase == 0:

@@ -72,7 +72,7 @@ func (s like) run(rng *rand.Rand, index int) result.Run {
 		r.Intervals = append(r.Intervals, s.interval(rng, at, rate))
 	}
 	if index == 2 {
-		r.Stamps = []string{"noisy machine"}
+		r.Stamps = []string{"noisy machine: drift of 14 %", "noisy machine: sync"}
 	}
 	return r
 }

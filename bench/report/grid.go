@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"postrider/bench/result"
@@ -36,6 +37,9 @@ type gridCell struct {
 	Faint     bool
 	Words     bool // text, not a number
 }
+
+// Long reports whether the table is shown only when asked for.
+func (g *grid) Long() bool { return len(g.Rows) > 12 }
 
 func (g *grid) add(name string, cells ...string) *gridRow {
 	row := gridRow{Name: name}
@@ -101,7 +105,7 @@ func medianCell(s stat.Summary, u result.Unit) gridCell {
 	switch {
 	case s.Bounded():
 		c.Sub = between(s.Lo, s.Hi, u)
-	case s.N > 0:
+	case s.N > 1:
 		c.Sub = fmt.Sprintf("n=%d", s.N)
 	}
 	return c
@@ -208,6 +212,12 @@ func (t *target) domains() (list []result.Domain) {
 }
 
 func domainGrid(caption string, list []result.Domain) *grid {
+	same := len(list) > 0 && list[0].Policy != "" && !slices.ContainsFunc(list, func(d result.Domain) bool {
+		return d.Policy != list[0].Policy && d.Name != "others"
+	})
+	if same {
+		caption += ", policy of all: " + list[0].Policy
+	}
 	t := &grid{Caption: caption, Head: []string{"domain", "delivered", "4xx", "5xx", "cut", "connections", "open at most", "DNS queries", "of allowed", "violations", "e2e p50", "e2e p99"}}
 	for _, d := range list {
 		allowed, p50, p99 := "–", "–", "–"
@@ -219,7 +229,9 @@ func domainGrid(caption string, list []result.Domain) *grid {
 		}
 		r := t.add(d.Name, whole(d.Delivered), whole(d.Deferred), whole(d.Refused), whole(d.Dropped), whole(d.Connections),
 			whole(d.PeakOpen), whole(d.Queries), allowed, whole(d.Violations), p50, p99)
-		r.Sub = d.Policy
+		if !same || d.Name == "others" {
+			r.Sub = d.Policy
+		}
 		r.Cells[8].Bad = d.Violations > 0
 	}
 	return t

@@ -64,7 +64,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"postfix:isp", "3.7.11 · 6 runs", "noisy machine (1 of 6 runs)", "messages/CPU-s", ">D3<", ">better<", "p=0.002, n=6+6", "no difference shown",
+		"postfix:isp", "3.7.11 · 6 runs", "noisy machine (1 of 6 runs)", "messages/CPU-s", ">D3<", ">better<", "p=0.002, n=6+6", "no difference shown", "by audits",
 		"Acceptance by percentile", ">99.99%<", "greylist 60s, 5% 451", "+ LOST", "Example 9000 at 2.4 GHz", "hostname = bench.test", "# what a relay does all day",
 		"prefers-color-scheme: dark", "@media print", "warmup", "30.0 s, then 2.40 s until nothing was owed",
 	} {

@@ -61,7 +61,7 @@ func newRatios(first, other *target) ratios {
 // shown returns the interval that is shown: that of pairs, and where they are too
 // few, that of all runs against all.
 func (c *against) shown() stat.Interval {
-	if c.Pair.Bounded() || math.IsNaN(c.Interval.Ratio) {
+	if c.Counted || c.Pair.Bounded() || math.IsNaN(c.Interval.Ratio) {
 		return c.Pair
 	}
 	return c.Interval
@@ -77,8 +77,12 @@ func (c *against) line(place func(float64) float64) ratioLine {
 		l.HasRange, l.From, l.To = true, place(i.Lo), place(i.Hi)
 		l.Range = fmt.Sprintf("%s – %s", ratio(i.Lo), ratio(i.Hi))
 	}
+	differ := c.Differ()
+	if c.Counted {
+		differ, l.P = i.Bounded() && i.Excludes(1), "by audits"
+	}
 	switch {
-	case c.Differ() && (!i.Bounded() || i.Excludes(1)):
+	case differ && (!i.Bounded() || i.Excludes(1)):
 		l.Good = (i.Ratio > 1) == c.Figure.Higher
 		l.Bad = !l.Good
 		l.Verdict = "worse"
@@ -87,7 +91,7 @@ func (c *against) line(place func(float64) float64) ratioLine {
 		}
 	default:
 		l.Verdict = "no difference shown"
-		if a, b, ok := c.More(1); ok && a+b > 0 && !c.Interval.Bounded() {
+		if a, b, ok := c.More(1); ok && a+b > 0 && !c.Interval.Bounded() && !c.Counted {
 			l.Verdict = fmt.Sprintf("%d more runs of each needed", max(a, b))
 		}
 	}

@@ -112,16 +112,22 @@ func (t *target) classes() string {
 	return strings.Join(list, " ")
 }
 
-// stamps returns the stamps of the runs, with the number of runs that have each.
+// stamps returns the kinds of stamps of the runs, with the number of runs that
+// have each: "noisy machine: drift of 14%" is of the kind before the colon.
 func (t *target) stamps() []string {
 	counts := map[string]int{}
 	var order []string
 	for _, r := range t.Runs {
+		seen := map[string]bool{}
 		for _, s := range r.Stamps {
-			if counts[s] == 0 {
-				order = append(order, s)
+			kind, _, _ := strings.Cut(s, ": ")
+			if seen[kind] {
+				continue
 			}
-			counts[s]++
+			seen[kind] = true
+			if counts[kind]++; counts[kind] == 1 {
+				order = append(order, kind)
+			}
 		}
 	}
 	for i, s := range order {
@@ -189,8 +195,10 @@ func ledgerLines(l *result.Ledger) []ledgerLine {
 type against struct {
 	Figure result.Figure
 	stat.Comparison
-	// Pair is by the pairs of interleaved runs, first over the other.
-	Pair stat.Interval
+	// Pair is by the pairs of interleaved runs, first over the other; of audits
+	// that runs share, by what they counted.
+	Pair    stat.Interval
+	Counted bool
 }
 
 // compare returns the figures that both measured.
@@ -199,7 +207,12 @@ func compare(first, other *target) (list []against) {
 		a, b := other.values(f), first.values(f)
 		if len(a) > 0 && len(b) > 0 {
 			x, y := pairs(f, other, first)
-			list = append(list, against{f, stat.Compare(a, b), stat.Pairs(x, y)})
+			c := against{Figure: f, Comparison: stat.Compare(a, b), Pair: stat.Pairs(x, y)}
+			if o, n := result.AuditsOf(other.Runs), result.AuditsOf(first.Runs); f.Audited && (o.Shared || n.Shared) {
+				c.Counted = true
+				c.Pair = stat.Counts(o.Syncs, o.Messages, n.Syncs, n.Messages, 1-stat.Confidence)
+			}
+			list = append(list, c)
 		}
 	}
 	return list

@@ -199,3 +199,44 @@ func TestMoreIsEnough(t *testing.T) {
 		t.Errorf("of %d open cases, the runs asked for decided %d", asked, decided)
 	}
 }
+
+// The interval of counts holds the true ratio of random events as often as it
+// claims to.
+func TestCounts(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	count := func(perUnit float64, units int) (n int64) {
+		for range units {
+			if rng.Float64() < perUnit {
+				n++
+			}
+		}
+		return n
+	}
+	held := 0
+	const trials = 300
+	for range trials {
+		if !Counts(count(0.05, 2000), 2000, count(0.08, 1000), 1000, 0.01).Excludes(1.6) {
+			held++
+		}
+	}
+	if held < trials*98/100 {
+		t.Errorf("held the true ratio in %d of %d trials", held, trials)
+	}
+	for _, c := range []struct {
+		a, unitsA, b, unitsB int64
+		over, under          bool // shown to be above 1.05, below it
+	}{
+		{0, 1000, 0, 1000, false, true},
+		{0, 1000, 200, 1000, true, false},
+		{200, 1000, 0, 1000, false, true},
+		{36, 640, 40, 640, false, false},
+		{36, 640, 300, 640, true, false},
+		{10000, 5000, 10000, 5000, false, true},
+		{1, 0, 1, 10, false, false},
+	} {
+		i := Counts(c.a, c.unitsA, c.b, c.unitsB, 0.01)
+		if over, under := i.Lo > 1.05, i.Hi < 1.05; over != c.over || under != c.under {
+			t.Errorf("%+v: %+v", c, i)
+		}
+	}
+}
