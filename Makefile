@@ -7,7 +7,7 @@ RACE     := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v $$($(GO) e
 BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 LINT     := $(GO) tool -modfile=internal/tools/lint.mod
 
-.PHONY: all build demo test check lint interop soak fuzz bench fmt clean need-go
+.PHONY: all build demo test check lint interop soak fuzz bench gate fmt clean need-go
 
 all: build
 
@@ -44,8 +44,13 @@ soak: build
 fuzz: need-go
 	internal/tools/fuzz $(FUZZTIME)
 
+# The short set, three rounds each. bench/baseline has what one machine made of it;
+# `make gate` holds a new result of the same machine against it.
 bench: build
-	bench/short
+	bin/postbench run relay4k steady open70 accept --runs 3 --duration 6s --warmup 1s --out bench-out/short
+
+gate:
+	bin/postbench gate --base bench/baseline/short.json --new bench-out/short/result.json --max-regress 5%
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')

@@ -127,7 +127,7 @@ func (l *Load) options(base float64) (load.Options, error) {
 	if o.Domains, err = load.ParseDomains(orElse(l.Domains, defaultDomain)); err != nil {
 		return o, fmt.Errorf("domains: %w", err)
 	}
-	if o.Sources, err = parseSources(l.Sources); err != nil {
+	if o.Sources, err = ParseSources(l.Sources); err != nil {
 		return o, fmt.Errorf("sources: %w", err)
 	}
 	o.NoResumption, o.Auth.Mechanism = !l.Resume, l.Auth
@@ -175,9 +175,8 @@ func withoutStep(pace string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return strings.HasPrefix(p, "step=") }), ",")
 }
 
-// parseSources reads addresses with commas between them; A-B is a range in the
-// last byte.
-func parseSources(text string) ([]netip.Addr, error) {
+// ParseSources reads addresses with commas between them; A-B is a range.
+func ParseSources(text string) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for part := range strings.SplitSeq(text, ",") {
 		if part = strings.TrimSpace(part); part == "" {

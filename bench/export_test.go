@@ -1,7 +1,4 @@
 package bench
 
 // For the tests of pure functions.
-var (
-	ParseSources = parseSources
-	Rates        = rates
-)
+var Rates = rates

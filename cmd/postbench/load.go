@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"strings"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"postrider/bench"
 	"postrider/bench/load"
 )
 
@@ -18,6 +19,8 @@ import (
 type loadFlags struct {
 	size, sources  string
 	rcpts, domains string
+	pace, shape    string
+	tls, hlog      string
 	fresh, strict  bool
 	json           bool
 }
@@ -36,6 +39,21 @@ func loadCommand() *cobra.Command {
 	p.IntVar(&o.Conns, "conns", 64, "connections at once")
 	p.Int64Var(&o.Messages, "messages", 0, "messages in all (100000 unless --duration is given)")
 	p.DurationVar(&o.Duration, "duration", 0, "end after this time")
+	p.DurationVar(&o.Warmup, "warmup", 0, "left out of the figures, before --duration begins")
+	p.StringVar(&f.pace, "rate", "closed", "closed, constant:1000, poisson:1000, burst:base=500,peak=5000,for=10s,every=30s, ramp:from=500,step=10%,every=10s, replay:FILE")
+	p.DurationVar(&o.Think, "think", 0, "pause of a connection between two messages, when closed")
+	p.StringVar(&f.shape, "shape", "plain", "of the texts: plain, or some of mime, 8bit, smtputf8, longlines, random, signed with commas")
+	p.IntVar(&o.Users, "users", 0, "recipients are u0 to u<n-1> of their domain, for servers that know their mailboxes; 0: an address for each duty")
+	p.BoolVar(&o.LMTP, "lmtp", false, "speak LMTP")
+	p.StringVar(&f.tls, "tls", "none", "none, starttls or implicit; any certificate will do")
+	p.BoolVar(&o.NoResumption, "no-resumption", false, "a full TLS handshake for each connection")
+	p.StringVar(&o.Auth.Mechanism, "auth", "", "PLAIN, LOGIN or SCRAM-SHA-256; the password comes from the environment variable POSTBENCH_PASSWORD")
+	p.StringVar(&o.Auth.User, "auth-user", "", "user name; %d in it is a number below --auth-users")
+	p.IntVar(&o.Auth.Users, "auth-users", 1, "user names")
+	p.IntVar(&o.Tries, "tries", 1, "how often a message is offered that got a 4xx")
+	p.Uint64Var(&o.Seed, "seed", 1, "of everything random")
+	p.StringVar(&f.hlog, "hlog", "", "write the histograms of each second to this file")
+	p.BoolVar(&o.IOwnThisNetwork, "i-own-this-network", false, "allow a server that is neither on loopback nor in a private network")
 	p.StringVar(&f.size, "size", "4096", "bytes of a message: 4096, a mix as 4096:80,65536:20, lognormal:median=12k,p99=2M, histogram:FILE, corpus:DIR")
 	p.StringVar(&f.rcpts, "rcpts", "1", "recipients of a message, or zipf:n=500,s=1.1")
 	p.StringVar(&f.domains, "domains", "sink.invalid", "domains of the recipients in turn, or uniform:n=1000, zipf:n=1000,s=1.0, weights:FILE")
@@ -53,7 +71,7 @@ func loadCommand() *cobra.Command {
 	return c
 }
 
-func runLoad(c *cobra.Command, o load.Options, f loadFlags) error {
+func runLoad(c *cobra.Command, o load.Options, f loadFlags) (err error) {
 	o.Strict = f.strict
 	if f.fresh {
 		o.PerConnection = 1
@@ -61,25 +79,23 @@ func runLoad(c *cobra.Command, o load.Options, f loadFlags) error {
 	if o.Messages == 0 && o.Duration == 0 {
 		o.Messages = 100_000
 	}
-	var err error
-	if o.Sizes, err = load.ParseSizes(f.size); err != nil {
-		return fmt.Errorf("--size: %w", err)
+	if err := f.models(&o); err != nil {
+		return err
 	}
-	if o.Recipients, err = load.ParseRecipients(f.rcpts); err != nil {
-		return fmt.Errorf("--rcpts: %w", err)
+	if o.Auth.Mechanism != "" {
+		o.Auth.Password = os.Getenv("POSTBENCH_PASSWORD")
 	}
-	if o.Domains, err = load.ParseDomains(f.domains); err != nil {
-		return fmt.Errorf("--domains: %w", err)
-	}
-	for a := range strings.SplitSeq(f.sources, ",") {
-		if a = strings.TrimSpace(a); a == "" {
-			continue
-		}
-		addr, err := netip.ParseAddr(a)
+	if f.hlog != "" {
+		file, err := os.Create(f.hlog)
 		if err != nil {
-			return fmt.Errorf("--sources: %w", err)
+			return failure{err}
 		}
-		o.Sources = append(o.Sources, addr)
+		defer func() {
+			if cerr := file.Close(); err == nil && cerr != nil {
+				err = failure{cerr}
+			}
+		}()
+		o.HLog = file
 	}
 	s, err := load.New(o)
 	if err != nil {
@@ -102,6 +118,28 @@ func runLoad(c *cobra.Command, o load.Options, f loadFlags) error {
 		return failure{fmt.Errorf("%d unknown, %d unsent: %w", r.Unknown, r.Unsent, r.Err)}
 	}
 	return nil
+}
+
+// models reads the flags that have a language of their own.
+func (f *loadFlags) models(o *load.Options) error {
+	wrap := func(flag string, err error) error {
+		if err != nil {
+			return fmt.Errorf("--%s: %w", flag, err)
+		}
+		return nil
+	}
+	var errs [7]error
+	o.Pace, errs[0] = load.ParsePace(f.pace)
+	o.Sizes, errs[1] = load.ParseSizes(f.size)
+	o.Shape, errs[2] = load.ParseShape(f.shape)
+	o.Recipients, errs[3] = load.ParseRecipients(f.rcpts)
+	o.Domains, errs[4] = load.ParseDomains(f.domains)
+	o.Sources, errs[5] = bench.ParseSources(f.sources)
+	o.TLS, errs[6] = load.ParseTLS(f.tls)
+	for i, flag := range []string{"rate", "size", "shape", "rcpts", "domains", "sources", "tls"} {
+		errs[i] = wrap(flag, errs[i])
+	}
+	return errors.Join(errs[:]...)
 }
 
 // watchLoad writes a line each second.
@@ -133,8 +171,8 @@ func printLoad(w io.Writer, r *load.Result, used cost, asJSON bool) error {
 		}{r.Counts, r.Elapsed.Seconds(), r.Rate(), cpu, q(50), q(90), q(99), q(99.9), r.Response.Max()})
 	}
 	_, err := fmt.Fprintf(w, "accepted %d refused %d unknown %d unsent %d; recipients accepted %d refused %d unknown %d unsent %d\n"+
-		"%.2f s, %.0f/s, %d connections, %d failures; latency us p50 %d p90 %d p99 %d p99.9 %d max %d; own CPU %.1f us/message\n",
+		"%.2f s, %.0f/s, %d connections, %d failures; latency us p50 %d p90 %d p99 %d p99.9 %d max %d; missed %d; own CPU %.1f us/message\n",
 		r.Accepted, r.Refused, r.Unknown, r.Unsent, r.AcceptedDuties, r.RefusedDuties, r.UnknownDuties, r.UnsentDuties,
-		r.Elapsed.Seconds(), r.Rate(), r.Connections, r.Failures, q(50), q(90), q(99), q(99.9), r.Response.Max(), cpu)
+		r.Elapsed.Seconds(), r.Rate(), r.Connections, r.Failures, q(50), q(90), q(99), q(99.9), r.Response.Max(), r.Missed, cpu)
 	return err
 }

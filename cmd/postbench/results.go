@@ -67,7 +67,7 @@ func runGate(w io.Writer, base, fresh string, l gate.Limits) error {
 }
 
 func reportCommand() *cobra.Command {
-	var html, markdown, lines string
+	var html, markdown, lines, baseline string
 	var o report.Options
 	c := &cobra.Command{
 		Use:   "report RESULT.json...",
@@ -86,6 +86,7 @@ func reportCommand() *cobra.Command {
 				{html, func(w io.Writer) error { return report.HTML(w, file, o) }},
 				{markdown, func(w io.Writer) error { return report.Markdown(w, file, o) }},
 				{lines, func(w io.Writer) error { return report.Benchmarks(w, file) }},
+				{baseline, func(w io.Writer) error { return writeJSON(w, slim(file)) }},
 			} {
 				if out.path == "" {
 					continue
@@ -108,6 +109,7 @@ func reportCommand() *cobra.Command {
 	p.StringVar(&html, "html", "", "write a page to this file, - for standard output")
 	p.StringVar(&markdown, "markdown", "", "write Markdown")
 	p.StringVar(&lines, "bench", "", "write Go benchmark lines, for benchstat")
+	p.StringVar(&baseline, "baseline", "", "write what the gate needs, and no more")
 	p.BoolVar(&o.Mixed, "mixed-durability", false, "let different durability classes stand side by side")
 	return c
 }
@@ -169,4 +171,18 @@ func calibrateCommand() *cobra.Command {
 	c.Flags().StringVar(&dir, "dir", os.TempDir(), "folder on the disk that is meant")
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return c
+}
+
+// slim returns a file without what only a report needs.
+func slim(f *result.File) *result.File {
+	s := *f
+	s.Runs = nil
+	for _, r := range f.Runs {
+		r.Intervals, r.Domains, r.Settings, r.Target.Config = nil, nil, "", ""
+		for _, l := range []*result.Latency{&r.Load.Response, &r.Load.Service, &r.Load.EndToEnd} {
+			l.Curve, l.HDR = nil, ""
+		}
+		s.Runs = append(s.Runs, r)
+	}
+	return &s
 }

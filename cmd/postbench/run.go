@@ -29,7 +29,7 @@ type runFlags struct {
 	full            bool
 	set             []string
 	out, scratch    string
-	peers           string
+	peers, sink     string
 	postrider       string
 	seed            uint64
 	keep, mixed     bool
@@ -63,6 +63,7 @@ func (f *runFlags) define(c *cobra.Command) {
 	p.StringArrayVar(&f.set, "set", nil, "KEY=VALUE of the scenario, such as load.size=64k; may be given again")
 	p.StringVar(&f.out, "out", "", "folder for result.json and report.html (default bench-out/TIME-SCENARIO)")
 	p.StringVar(&f.scratch, "scratch", "", "folder for the servers' data, on the disk that is meant (default in --out)")
+	p.StringVar(&f.sink, "sink", "", "address of the sink for servers with one next hop (default a free port; with an external server 127.0.0.1:2526)")
 	p.StringVar(&f.peers, "peers", "", "folder of unpacked servers (default .peers; see bench/peers)")
 	p.StringVar(&f.postrider, "postrider", "", "the postrider program (default beside this one)")
 	p.Uint64Var(&f.seed, "seed", 1, "of everything random")
@@ -80,16 +81,16 @@ func (f *runFlags) define(c *cobra.Command) {
 func runCommand() *cobra.Command {
 	f := runFlags{runs: 1}
 	c := &cobra.Command{
-		Use:   "run SCENARIO [--sut SERVER]",
-		Short: "run a scenario against one server",
-		Args:  cobra.ExactArgs(1),
+		Use:   "run SCENARIO... [--sut SERVER]",
+		Short: "run scenarios against one server",
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.scenarios = args
 			return runPlan(c, &f)
 		},
 	}
 	f.define(c)
-	c.Flags().StringSliceVar(&f.suts, "sut", []string{"postrider"}, "server under test: "+targetsHelp)
+	c.Flags().StringArrayVar(&f.suts, "sut", []string{"postrider"}, "server under test: "+targetsHelp)
 	return c
 }
 
@@ -177,7 +178,12 @@ func runPlan(c *cobra.Command, f *runFlags) error {
 func (f *runFlags) plan() (*bench.Plan, error) {
 	p := &bench.Plan{
 		Runs: f.runs, Seed: f.seed, Keep: f.keep, Calibrate: !f.skipCalibration, Audit: !f.skipAudit,
-		IOwnThisNetwork: f.ownNetwork, Tool: tool(),
+		IOwnThisNetwork: f.ownNetwork, Tool: tool(), Sink: f.sink,
+	}
+	for _, name := range f.suts {
+		if p.Sink == "" && strings.HasPrefix(name, "external:") {
+			p.Sink = "127.0.0.1:2526" // whoever started the server must know it
+		}
 	}
 	for _, name := range f.scenarios {
 		s, err := bench.Find(name, f.full)
