@@ -9,8 +9,9 @@ const (
 	maxLedgerRuns = 64
 )
 
-// Ledger counts how often each duty (run, message, recipient) was taken. It is
-// safe for concurrent use. It costs a byte a duty.
+// Ledger counts how often each duty (run, message, recipient) was taken, for a sink
+// that does not know what was sent. It is safe for concurrent use. It costs a byte
+// for each recipient of a message times the highest message number.
 type Ledger struct {
 	mu      sync.Mutex // guards following
 	runs    map[uint64]*ledgerRun

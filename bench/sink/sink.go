@@ -1,26 +1,39 @@
-// Package sink is the receiving end of a measurement: an SMTP or LMTP server that
-// takes everything, keeps nothing, and can say exactly what it has been given.
+// Package sink is the receiving end of a measurement: SMTP or LMTP servers that
+// take everything, keep nothing, and can say exactly what they have been given.
 //
-// It costs little, so that it does not limit what it measures: one read and one
-// write a message, no allocation. What it answers can be scripted (see Script):
-// refusals by share or by domain, delays, and connections dropped when the text
-// was taken and the reply not yet sent, which is how duplicates are made.
+// A Server is one of them, whose answers can be scripted (see Script): refusals by
+// share or by domain, delays, and connections dropped when the text was taken and
+// the reply not yet sent, which is how duplicates are made. A Farm is thousands of
+// domains at loopback addresses of their own, or behind one address, each of which
+// behaves as its Site says (see Policy): latencies, limits that are kept and whose
+// violations are counted, greylists, black holes, tarpits, TLS good and bad, times
+// in which it is down. Mail for the domain of the senders is read as DSNs.
 //
-// It reads the wire with code of its own, on purpose: a mistake in the grammar of
-// relay/smtp must not be able to hide here.
+// Both cost little, so that they do not limit what they measure: one read and one
+// write a message, no allocation. They read the wire with code of their own, on
+// purpose: a mistake in the grammar of relay/smtp must not be able to hide here.
+// A Farm can be served with go-smtp instead, so that a mistake here can't either.
 //
 // # What is counted
 //
 // A message counts when its end was seen and it was not refused, whether or not
-// the reply reached anybody. With a Ledger each duty, one recipient of one
-// message, is counted by itself: load names it in the address
-// (r<seq>.<n>@domain), and the header X-Bench names the run. With Verify the body
-// must have the hash that X-Bench states.
+// the reply reached anybody. The generator names each duty, one recipient of one
+// message, in the address (r<seq>.<n>@domain), and the header X-Bench names the run
+// and the moment at which the message was due. With Verify the body must have the
+// hash that X-Bench states.
+//
+// A Farm writes to the ledger of the run (package ledger), which knows what was
+// sent, and measures from the intended moment until the message was here. A Server
+// in a process of its own knows nothing of what was sent: its Ledger counts how
+// often each duty came.
 //
 // # Concurrency
 //
-// A Server is safe for concurrent use. Serve owns a goroutine for each connection
-// and returns when all of them have ended.
+// Server and Farm are safe for concurrent use. Serve owns a goroutine for each
+// connection and each listener, and returns when all of them have ended. What
+// belongs to a connection belongs to its goroutine; counts are atomics, and each
+// lock is held for a few instructions and never together with another, but for
+// those of the latencies, whose order is stated there.
 package sink
 
 import (
