@@ -5,6 +5,7 @@ package interop
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -243,7 +244,8 @@ func TestReloadUnderLoad(t *testing.T) {
 		if i%3 == 2 {
 			text = append([]byte("nonsense = true\n"), good...)
 		}
-		if err := os.WriteFile(r.config, text, 0o600); err != nil {
+		// The last reload may still be reading: it must find the whole file.
+		if err := errors.Join(os.WriteFile(r.config+".new", text, 0o600), os.Rename(r.config+".new", r.config)); err != nil {
 			t.Fatal(err)
 		}
 		r.signal(syscall.SIGHUP)
