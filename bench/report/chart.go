@@ -44,7 +44,7 @@ type shade struct {
 	X, W  float64
 	Label string // "" when it has no room
 	Mid   float64
-	Odd   bool
+	Odd   bool // painted, so that neighbours differ
 }
 
 // frame lays out axes: the left margin has room for the widest label.
@@ -100,7 +100,7 @@ func (c *chart) shadePhases(list []phase, x *axis) {
 		return
 	}
 	for i, p := range list {
-		s := shade{X: x.at(p.From), Label: p.Name, Odd: i%2 == 0}
+		s := shade{X: x.at(p.From), Label: p.Name, Odd: i%2 == 0 && p.Name != "load"}
 		s.W = min(x.at(p.To), c.Right) - s.X
 		s.Mid = s.X + s.W/2
 		if charWidth*float64(utf8.RuneCountInString(p.Name))+6 > s.W {
