@@ -40,7 +40,7 @@ func Names() []string {
 func reading() []string {
 	return strings.Fields(`ceiling accept steady relay4k open70 knee burst newsletter wide gmail blackhole greylist real
 		outage deep kill power diskfull slowdisk reload big chatty chatty-tls submit idle10k slowloris hog dnsbad limits
-		logcost mda pop3 imap-mix idle-push soak`)
+		mda pop3 imap-mix idle-push soak`)
 }
 
 func place(order []string, name string) int {

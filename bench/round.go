@@ -98,7 +98,7 @@ func (r *round) need() target.Need {
 	s := r.s
 	return target.Need{
 		Dir: r.dir, NextHop: r.world.nextHop(), DNS: r.world.resolver(), MXPort: r.world.port(),
-		Suspended: s.Server.Suspended, RetryFirst: s.Server.RetryFirst.D(),
+		Suspended: s.Server.Suspended, RetryFirst: s.Server.RetryFirst.D(), SlowSync: s.Server.SlowSync.D(),
 		TLS: s.Server.TLS, Auth: s.Server.Auth,
 		Conns: s.connections(), MaxMessage: 60 << 20,
 		Mailboxes: max(s.Access.Users, s.Load.Users), MailboxDomain: mailboxDomain, Password: password,
@@ -110,6 +110,10 @@ func (r *round) measure(ctx context.Context) (run *result.Run, others float64, e
 	meter := r.meter()
 	metered := true
 	r.flush()
+	// What a server still prepares when it answers already is not the run's.
+	if _, err := cost.AwaitIdle(ctx, meter, settleTime); err != nil && !errors.Is(err, target.ErrUnsupported) {
+		return nil, 0, fmt.Errorf("cost of the server: %w", err)
+	}
 	before, err := meter.Sample()
 	if errors.Is(err, target.ErrUnsupported) {
 		metered, err = false, nil
@@ -166,6 +170,9 @@ func (r *round) measure(ctx context.Context) (run *result.Run, others float64, e
 	r.judge(run)
 	return run, others, nil
 }
+
+// settleTime is how long a server may take to come to rest before the load begins.
+const settleTime = 10 * time.Second
 
 // meter reads the server, and the bytes that reach its disk where that can be told:
 // what processes are said to write is several times as much on some kernels.
@@ -267,6 +274,7 @@ func (r *round) generators() error {
 			return err
 		}
 		o.Seed = r.seed()<<8 + uint64(i)
+		o.FirstWorker = i * 20_000
 		o.Tick = time.Second / 4 // finer than the recorder's, so that each of its ticks has a whole second
 		o.Interval = func(t *load.Interval) { r.clock.heard(t, i == 0) }
 		o.Failures, o.Grace = -1, 10*time.Second

@@ -44,8 +44,7 @@ type Server struct {
 	SlowSync   Duration `toml:"slow_sync,omitempty"`   // added to each sync
 	TLS        bool     `toml:"tls,omitempty"`
 	Auth       bool     `toml:"auth,omitempty"`
-	Sink       string   `toml:"sink,omitempty"`  // "": the farm; "gosmtp": the second implementation
-	Quiet      bool     `toml:"quiet,omitempty"` // without an event log, where the server can
+	Sink       string   `toml:"sink,omitempty"` // "": the farm; "gosmtp": the second implementation
 }
 
 // Load is a generator. Its texts are those of package load.

@@ -122,7 +122,6 @@ func (w *world) names(list []string) error {
 		if err != nil {
 			return err
 		}
-		fault.Delay += d.Delay.D()
 		if err := w.dns.FailDomains(percent, fault); err != nil {
 			return err
 		}

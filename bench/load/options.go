@@ -53,6 +53,9 @@ type Options struct {
 	NoResumption bool        // each connection makes a full handshake
 	Auth         Auth        // zero: no login
 
+	// FirstWorker is the number of the first connection in X-Bench, for several
+	// generators of one ledger, which tells by it what has overtaken what.
+	FirstWorker   int
 	PerConnection int          // messages after which a connection is replaced; 0: kept
 	Sources       []netip.Addr // addresses that connections come from, in turn; empty: the system's choice
 	Hello         string       // "": "load.bench.invalid"

@@ -38,7 +38,7 @@ type worker struct {
 
 func newWorker(s *SMTP, index int, signature string) *worker {
 	return &worker{
-		s: s, index: index, text: newText(&s.o, s.stock, signature, index),
+		s: s, index: index, text: newText(&s.o, s.stock, signature, s.o.FirstWorker+index),
 		recorder: s.recorders[index%len(s.recorders)],
 		flights:  make([]flight, max(2, s.o.InFlight)),
 		secure:   newSecure(&s.o),

@@ -65,6 +65,11 @@ func (s started) Start(ctx context.Context, need Need) (Instance, error) {
 		return fail(err)
 	}
 	p.info.Name = s.name
+	if need.SlowSync > 0 {
+		if p.argv, err = slowSyncs(p.argv, need.SlowSync); err != nil {
+			return fail(err)
+		}
+	}
 	r := &running{plan: p, dir: dir, box: newBox(strings.ReplaceAll(s.name, ":", "-"), s.o.NoGroup)}
 	if err := r.launch(ctx); err != nil {
 		return fail(errors.Join(err, r.Stop(context.WithoutCancel(ctx))))

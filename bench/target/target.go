@@ -73,6 +73,11 @@ type Need struct {
 	MaxMessage int64         // bytes of a text that must be taken; 0: 50 MB
 	Conns      int           // connections that will come at once; 0: 100
 
+	// SlowSync is added to each fsync and fdatasync, by strace; 0: nothing. It slows
+	// no other call by more than some microseconds, but strace runs in the server's
+	// group and is counted with it.
+	SlowSync time.Duration
+
 	Mailboxes     int    // POP3 and IMAP users, LMTP recipients: u0@MailboxDomain and on
 	MailboxDomain string // "": "mail.bench.test"
 	Password      string // of all users; "": "secret"
