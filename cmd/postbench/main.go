@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // failure is an error of the work itself; any other is one of usage.
@@ -31,6 +32,8 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+
+	manyFiles()
 
 	root := &cobra.Command{
 		Use:           "postbench",
@@ -55,4 +58,22 @@ func run(args []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "postbench:", err)
 	return 2
+}
+
+// enoughFiles is for ten thousand idle connections, seen from both their ends, and
+// whatever else runs.
+const enoughFiles = 65536
+
+// manyFiles raises the limit of open files, which the servers inherit, as far as it
+// may. What then does not fit fails with an error of its own.
+func manyFiles() {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil || l.Cur >= enoughFiles {
+		return
+	}
+	want := unix.Rlimit{Cur: enoughFiles, Max: max(l.Max, enoughFiles)}
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &want) != nil {
+		want = unix.Rlimit{Cur: l.Max, Max: l.Max}
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &want) // best effort
+	}
 }
