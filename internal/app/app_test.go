@@ -169,6 +169,12 @@ func TestReload(t *testing.T) {
 	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "domian") {
 		t.Errorf("a bad file was taken: %v", err)
 	}
+	if err := os.WriteFile(a.file, nil, 0o600); err != nil { // as a reload meets one that is written in place
+		t.Fatal(err)
+	}
+	if err := a.Reload(); err == nil || !strings.Contains(err.Error(), "version = 1") {
+		t.Errorf("an empty file was taken: %v", err)
+	}
 	c.send("Subject: x\r\n\r\nbody", "u@hold.example")
 
 	configure(t, a.dir, relayListener+route("*", "smtp:"+h.addr)+"[relay]\nnetworks = [\"127.0.0.2/32\"]\nmax_message_size = \"3MB\"\n")
@@ -183,7 +189,7 @@ func TestReload(t *testing.T) {
 	c2.send("Subject: x\r\n\r\nbody", "u@ext.example")
 	await(t, "delivery by the new route", func() bool { return h.Counts().Messages == 1 })
 	a.stop()
-	if len(a.events(`"ev":"config_rejected"`)) != 1 || len(a.events(`"ev":"config_loaded"`)) != 2 {
+	if len(a.events(`"ev":"config_rejected"`)) != 2 || len(a.events(`"ev":"config_loaded"`)) != 2 {
 		t.Errorf("events of the reloads:\n%s", strings.Join(a.events(`"ev":"config`), ""))
 	}
 }

@@ -147,7 +147,7 @@ func TestTheContractsFile(t *testing.T) {
 
 // What the contract calls the defaults is what no file gives.
 func TestDefaults(t *testing.T) {
-	empty, err := config.Parse("postrider.toml", nil)
+	empty, err := config.Parse("postrider.toml", []byte("version = 1\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +157,33 @@ func TestDefaults(t *testing.T) {
 			c.DataDir != "postrider-data" || c.Hostname == "" || c.Log.Events != "postrider-data/events.jsonl" ||
 			len(c.Relay.Networks) != 2 || !c.Relay.Networks[0].Addr().IsLoopback() || !c.Relay.Networks[1].Addr().IsLoopback() {
 			t.Errorf("defaults: %+v", c)
+		}
+	}
+}
+
+// A file that is given says its version. One that is read while it is written in
+// place is often empty yet, and must not stand for the defaults.
+//
+// Covers N1.
+func TestAFileSaysItsVersion(t *testing.T) {
+	for text, place := range map[string]string{
+		"":                                  "f:1:1: ",
+		"\n":                                "f:1:1: ",
+		"# version = 1\n":                   "f:1:1: ",
+		"hostname = \"mx.example\"\n":       "f:1:1: ",
+		"[log]\nversion = 1\n":              "f:1:1: ",
+		"version = 1":                       "",
+		"hostname = \"a.b\"\nversion = 1\n": "",
+	} {
+		_, err := config.Parse("f", []byte(text))
+		if place == "" {
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), place) || !strings.Contains(err.Error(), "; write version = 1 ") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
@@ -179,13 +206,13 @@ func TestAnOpenRelayIsRefused(t *testing.T) {
 		`"198.51.100.7", "2001:db8::1"`: false,
 		``:                              false,
 	} {
-		_, err := config.Parse("f", []byte("[relay]\nnetworks = ["+networks+"]\n"))
+		_, err := config.Parse("f", []byte("version = 1\n[relay]\nnetworks = ["+networks+"]\n"))
 		if refused := err != nil && strings.Contains(err.Error(), "open relay"); refused != open || !open && err != nil {
 			t.Errorf("%s: %v", networks, err)
 		}
 	}
 	for _, domain := range []string{"*", ".", ".example", "*.example", ""} {
-		if _, err := config.Parse("f", []byte(`relay.domains = ["`+domain+`"]`)); err == nil {
+		if _, err := config.Parse("f", []byte("version = 1\nrelay.domains = [\""+domain+"\"]\n")); err == nil {
 			t.Errorf("relay.domains = %q is taken", domain)
 		}
 	}
@@ -193,7 +220,7 @@ func TestAnOpenRelayIsRefused(t *testing.T) {
 
 func TestServicesThatAreNotServed(t *testing.T) {
 	for _, s := range []string{"submission", "submissions", "pop3", "pop3s", "imap", "imaps"} {
-		_, err := config.Parse("f", []byte("[[listener]]\naddress = \"127.0.0.1:1\"\nservice = \""+s+"\"\n"))
+		_, err := config.Parse("f", []byte("version = 1\n[[listener]]\naddress = \"127.0.0.1:1\"\nservice = \""+s+"\"\n"))
 		if err == nil || !strings.Contains(err.Error(), "does not serve "+s+" yet") {
 			t.Errorf("%s: %v", s, err)
 		}

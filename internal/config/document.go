@@ -13,7 +13,8 @@ One TOML file, ` + "`version = 1`" + `. It is looked for as ` + "`-c FILE`" + `,
 
 ` + "`postrider check`" + ` tells everything that is wrong with a file, each with its place. SIGHUP reads it again: routes,
 networks, domains, limits and certificates take effect together or, when anything is wrong, not at all. What only a
-start can change (listeners, data_dir, hostname, [queue], [admin], [log]) is named in a warning then.
+start can change (listeners, data_dir, hostname, [queue], [admin], [log]) is named in a warning then. Replace the file
+whole, by renaming a new one to its name: of one that is written in place a reload may read half.
 
 Durations are numbers with ` + "`ms s m h d w`" + ` (` + "`\"5m\"`, `\"1h30m\"`" + `). Sizes are numbers, alone or with ` + "`KB MB GB TB`" + `
 (powers of 1000) or ` + "`KiB MiB GiB TiB`" + ` (of 1024). Paths are relative to the folder of the file, unless it says

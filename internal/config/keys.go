@@ -26,7 +26,7 @@ func schema() []section {
 
 func topFields() []field[Config] {
 	return []field[Config]{
-		{"version", "integer", "1", "1", "Version of the file's format.",
+		{"version", "integer", "", "1", "Version of the file's format. A file without it is refused, so that one that is still being written does not stand for the defaults.",
 			number(func(c *Config) *int { return &c.Version }, 1, 1)},
 		{"hostname", "string", "the system's name", "a host name", "Name given in greetings, in Received lines and in EHLO.",
 			text(func(c *Config) *string { return &c.Hostname }, parseDomain)},

@@ -103,7 +103,11 @@ func Parse(name string, text []byte) (*Config, error) {
 	c.DataDir = resolve(base, c.DataDir) // the default; a path in the file is resolved as it is read
 	d := &decoder{r: r, base: base, at: map[string]span{}}
 	root := parse(text, r)
+	whole := len(r.errs) == 0 // else the version may stand behind what could not be read
 	decodeRoot(d, c, root)
+	if _, given := d.at["version"]; whole && !given {
+		r.add(span{0, 1}, "no version is given", "write version = 1 above everything else")
+	}
 	if len(r.errs) == 0 {
 		c.resolve()
 	}
