@@ -92,6 +92,9 @@ func (l *Load) check(name string, needed bool, add func(string, ...any)) {
 	if l.Conns < 0 || l.Conns > 20_000 {
 		add("%s.conns: %d is not from 0 to 20000", name, l.Conns)
 	}
+	if l.Users > 0 && orElse(l.Recipients, "1") != "1" {
+		add("%s: mail for users is accounted for by its text, so that each message has one recipient", name)
+	}
 	if strings.Contains(withoutStep(l.Pace), "%") && l.Of == "" {
 		add("%s.pace: %q is a share, and %s.of names no scenario whose rate it is a share of", name, l.Pace, name)
 	}

@@ -209,7 +209,7 @@ func (r *round) figures(run *result.Run, results []load.Result) {
 	if r.s.Server.Suspended { // then it is the rate of the drain
 		from, before = r.loaded, 0
 	}
-	if t := r.drained.Sub(from).Seconds(); r.clock.warmDeliveredSet && t > 0 {
+	if t := r.drained.Sub(from).Seconds(); r.clock.warmDeliveredSet && t > 0 && r.s.Load.Users == 0 {
 		l.DeliveredRate = float64(r.ledger.Deliveries()-before) / t
 	}
 	if run.Seconds > 0 && !r.s.closed() {

@@ -33,6 +33,7 @@ type round struct {
 	clock  *recorder
 
 	began, loaded, drained time.Time
+	after                  *cost.Sample
 	emptyRSS, emptyDisk    int64 // of the server before the load, in bytes
 	diskPerQueued          float64
 	rssPerQueued           float64
@@ -151,10 +152,10 @@ func (r *round) measure(ctx context.Context) (run *result.Run, others float64, e
 	}
 	after := before
 	if metered {
-		r.flush()
-		if after, err = meter.Sample(); err != nil {
-			return nil, 0, fmt.Errorf("cost of the server: %w", err)
+		if err := r.stop(); err != nil {
+			return nil, 0, err
 		}
+		after = *r.after
 		run.Cost = cost.Between(before, after, run.Load.Messages, run.Load.Bytes)
 		run.Cost.By = meter.By()
 		run.Cost.DiskPerQueued, run.Cost.RSSPerQueued = r.diskPerQueued, r.rssPerQueued
@@ -191,6 +192,20 @@ func (r *round) flush() {
 		_ = unix.Syncfs(int(f.Fd()))
 		_ = f.Close()
 	}
+}
+
+// stop reads the server's cost at the end of its work: the first call counts.
+func (r *round) stop() error {
+	if r.after != nil {
+		return nil
+	}
+	r.flush()
+	s, err := r.meter().Sample()
+	if err != nil && !errors.Is(err, target.ErrUnsupported) {
+		return fmt.Errorf("cost of the server: %w", err)
+	}
+	r.after = &s
+	return nil
 }
 
 // gather opens the connections of every crowd.
@@ -255,7 +270,15 @@ func (r *round) mail(ctx context.Context, run *result.Run) error {
 			return fmt.Errorf("resuming delivery: %w", err)
 		}
 	}
-	if err := r.drain(ctx); err != nil {
+	if r.s.Load.Users > 0 { // what is delivered lies in mailboxes
+		r.drained = time.Now()
+		if err := r.stop(); err != nil {
+			return err
+		}
+		if err := r.harvest(ctx); err != nil {
+			return err
+		}
+	} else if err := r.drain(ctx); err != nil {
 		return err
 	}
 	unwatch()
@@ -383,7 +406,7 @@ func (r *round) drain(ctx context.Context) error {
 // account closes the ledger.
 func (r *round) account(ctx context.Context, run *result.Run, results []load.Result) error {
 	queued := int64(0)
-	if owed := r.ledger.Owed(); owed > 0 {
+	if owed := r.ledger.Owed(); owed > 0 && r.s.Load.Users == 0 {
 		ask, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		n, err := r.server.Queued(ask)
