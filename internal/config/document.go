@@ -38,8 +38,8 @@ client is the peer of the connection, whatever its headers and commands say.
 ## What this version does not do yet
 
 The services ` + "`submission submissions pop3 pop3s imap imaps`" + ` are known, but a file that asks for one is refused.
-The next hops ` + "`mx`" + ` and ` + "`local`" + ` are taken; their recipients get 451 4.3.5 until they are served. The keys of
-` + "`[users]`, `[dns]`" + `, AUTH at a next hop and ` + "`queue.warn_after`" + ` are read and checked, and have no effect before.
+The next hops ` + "`mx`" + ` and ` + "`local`" + ` are taken; their recipients get 451 4.3.5 until they are served. Keys
+that are said to be not used yet are read and checked, and have no effect.
 `
 
 // Document returns the reference of every key, in Markdown.

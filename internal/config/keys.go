@@ -85,7 +85,7 @@ func localSection() section {
 func usersSection() section {
 	return single("users", "Users for AUTH, POP3 and IMAP.",
 		func(c *Config) *Users { return &c.Users },
-		field[Users]{"file", "path", `""`, "", "File written by `postrider user`.",
+		field[Users]{"file", "path", `""`, "", "File of the users. Not used yet: no service that is served asks for a login.",
 			path(func(u *Users) *string { return &u.File })},
 	)
 }
@@ -97,7 +97,7 @@ func queueSection() section {
 			duration(func(q *Queue) *time.Duration { return &q.Lifetime }, minute, 60*day)},
 		field[Queue]{"retry_min", "duration", `"5m"`, "1s to 1d", "Time to the first retry; each further one comes 1.7 times later, at most 1h while the message is younger than 24h, then at most 4h.",
 			duration(func(q *Queue) *time.Duration { return &q.RetryMin }, time.Second, day)},
-		field[Queue]{"warn_after", "duration", `"4h"`, "0 to 60d", "When the sender is told that a message is late; 0: never.",
+		field[Queue]{"warn_after", "duration", `"4h"`, "0 to 60d", "When the sender is told that a message is late; 0: never. Not used yet: it takes effect with bounces.",
 			duration(func(q *Queue) *time.Duration { return &q.WarnAfter }, 0, 60*day)},
 		field[Queue]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail is refused with 452. 0: the smaller of 256 MiB and 2% of the disk, plus the hot spool (8 segments of 64 MiB, together at most an eighth of the disk, at least 8 MiB) and 8 MiB, but at most a quarter of the disk.",
 			size(func(q *Queue) *int64 { return &q.Reserve }, 0, 1024*gib)},
@@ -109,7 +109,7 @@ func queueSection() section {
 func dnsSection() section {
 	return single("dns", "Resolvers.",
 		func(c *Config) *DNS { return &c.DNS },
-		field[DNS]{"servers", "list of addresses", "the system's resolvers", "ADDRESS or ADDRESS:PORT", "Resolvers that are asked, in this order.",
+		field[DNS]{"servers", "list of addresses", "the system's resolvers", "ADDRESS or ADDRESS:PORT", "Resolvers that are asked, in this order. Not used yet: it takes effect with MX routing.",
 			list(func(s *DNS) *[]string { return &s.Servers }, parseServer)},
 	)
 }
@@ -117,9 +117,9 @@ func dnsSection() section {
 func outboundSection() section {
 	return single("outbound", "How mail leaves.",
 		func(c *Config) *Outbound { return &c.Outbound },
-		field[Outbound]{"port", "integer", "25", "1 to 65535", "Port that an MX is reached at.",
+		field[Outbound]{"port", "integer", "25", "1 to 65535", "Port that an MX is reached at. Not used yet: it takes effect with MX routing.",
 			number(func(o *Outbound) *int { return &o.Port }, 1, 65535)},
-		field[Outbound]{"allow_private_targets", "list of networks", "[]", "addresses and ADDRESS/BITS", "Loopback and private networks that an MX may point into. An explicit next_hop may be anywhere.",
+		field[Outbound]{"allow_private_targets", "list of networks", "[]", "addresses and ADDRESS/BITS", "Loopback and private networks that an MX may point into. An explicit next_hop may be anywhere. Not used yet: it takes effect with MX routing.",
 			list(func(o *Outbound) *[]netip.Prefix { return &o.AllowPrivateTargets }, parsePrefix)},
 		field[Outbound]{"connections", "integer", "20", "1 to 10000", "Connections to one destination at the same time, at most.",
 			number(func(o *Outbound) *int { return &o.Connections }, 1, 10000)},
@@ -135,9 +135,9 @@ func routeSection() section {
 			text(func(r *Route) *string { return &r.Domain }, parseRouteDomain)},
 		field[Route]{"next_hop", "string", "", hopForms, "Where they go. A relative socket path starts from data_dir. Until MX routing and mailboxes exist, recipients of `mx` and `local` get 451 4.3.5.",
 			hop(func(r *Route) *hopText { return (*hopText)(&r.Hop) })},
-		field[Route]{"username", "string", `""`, "", "Name for AUTH at the next hop; needs password_file.",
+		field[Route]{"username", "string", `""`, "", "Name for AUTH at the next hop; needs password_file. Not used yet: mail is handed on without a login.",
 			text(func(r *Route) *string { return &r.Username }, nil)},
-		field[Route]{"password_file", "path", `""`, "", "File whose first line is the password.",
+		field[Route]{"password_file", "path", `""`, "", "File whose first line is the password. Not used yet, as username.",
 			path(func(r *Route) *string { return &r.PasswordFile })},
 	)
 }
@@ -148,7 +148,7 @@ func limitsSection() section {
 		of,
 		field[Limits]{"connections_per_client", "integer", "50", "1 to 1000000", "Connections from one IPv4 address or one IPv6 /64; clients in relay.networks are exempt.",
 			number(func(l *Limits) *int { return &l.ConnectionsPerClient }, 1, 1e6)},
-		field[Limits]{"connections", "integer", "0", "0 to 1000000", "Connections of all clients; 0: from the descriptor limit.",
+		field[Limits]{"connections", "integer", "0", "0 to 1000000", "Connections of all clients; 0: three quarters of the descriptors that the process may open (`ulimit -n`), but at least 4096 are kept for deliveries and files, or half of them where there are fewer than 8192.",
 			number(func(l *Limits) *int { return &l.Connections }, 0, 1e6)},
 		field[Limits]{"recipients", "integer", "1000", "100 to 100000", "Recipients of one message: more get 452 4.5.3 each (RFC 5321 section 4.5.3.1.8 asks for at least 100).",
 			number(func(l *Limits) *int { return &l.Recipients }, 100, 100000)},

@@ -26,7 +26,7 @@ func (c *Census) Total() int { return int(c.total.Load()) }
 
 // Limits bound the connections of a Server.
 type Limits struct {
-	Total     int                   // all together; 0: half of the descriptor limit; negative: none
+	Total     int                   // all together; 0: by the descriptor limit (connectionShare); negative: none
 	PerClient int                   // from one IPv4 address or one IPv6 /64; 0 or negative: none
 	Exempt    func(netip.Addr) bool // clients that PerClient does not hold; nil: none
 }
@@ -80,14 +80,22 @@ func clientKey(a netip.Addr) netip.Addr {
 	return a
 }
 
-// descriptorShare is the fallback for Limits.Total: half of the descriptors that
-// the process may open, since deliveries and the store need the rest.
+// descriptorShare is the fallback for Limits.Total.
 func descriptorShare() int {
 	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil || r.Cur > 1<<24 {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 1 << 23
 	}
-	return max(int(r.Cur/2), 16)
+	return connectionShare(r.Cur)
+}
+
+// connectionShare is how many of the descriptors that the process may open clients
+// may take, one each. A quarter is kept for deliveries and for the store, which has
+// some hundreds of files open, but of a low limit 4096, or half of it.
+func connectionShare(descriptors uint64) int {
+	n := int(min(descriptors, 1<<24))
+	kept := max(n/4, min(n/2, 4096))
+	return max(n-kept, 16)
 }
 
 // nextID numbers connections, from 1.
