@@ -21,7 +21,9 @@ type audit struct {
 
 // into gives a run what was found out.
 func (a *audit) into(run *result.Run) {
-	run.Target.Class, run.Target.ClassBy = a.class, a.classBy
+	if a.class != "" { // else what its owner claims stands, and is said to be that
+		run.Target.Class, run.Target.ClassBy = a.class, a.classBy
+	}
 	run.Cost.Syncs, run.Cost.AuditMessages, run.Cost.SyncsBy = a.syncs, a.messages, a.by
 	if a.messages > 0 {
 		run.Cost.SyncsPerMessage = float64(a.syncs) / float64(a.messages)

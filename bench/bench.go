@@ -146,7 +146,7 @@ func (p *Plan) able(s *Scenario) ([]target.Target, error) {
 
 // lacks returns the first thing s needs that t does not have.
 func lacks(t target.Target, s *Scenario) string {
-	has := speaks(t.Name())
+	has := speaks(t)
 	needs := s.Needs
 	if len(needs) == 0 {
 		needs = []string{"smtp"}

@@ -12,6 +12,7 @@ import (
 
 	"postrider/bench"
 	"postrider/bench/result"
+	"postrider/bench/sink"
 	"postrider/bench/target"
 )
 
@@ -267,3 +268,40 @@ type notesOnly struct{ notes *[]string }
 func (n notesOnly) Note(line string)            { *n.notes = append(*n.notes, line) }
 func (n notesOnly) Begin(string, time.Duration) {}
 func (n notesOnly) Live(bench.Live)             {}
+
+// Of a server that somebody else has started, its owner says what it speaks and
+// what class it has; what it loses is found without an adapter.
+func TestPlanExternal(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- sink.New(sink.Options{}).Serve(ctx, l) }()
+	defer func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	tg, err := target.Parse("external:smtp="+l.Addr().String()+",class=D1,name=liar", target.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &bench.Plan{
+		Scenarios: []*bench.Scenario{scenario(t, "plain", "[load]\nmessages = 20\nconns = 2\ndrain = \"50ms\"")},
+		Targets:   []target.Target{tg}, Dir: t.TempDir(), Audit: true,
+	}
+	f, err := p.Do(t.Context())
+	if !errors.Is(err, bench.ErrFailed) || len(f.Runs) != 1 {
+		t.Fatalf("%d runs, %v", len(f.Runs), err)
+	}
+	if r := f.Runs[0]; r.Ledger.Lost != 20 || r.Target.Name != "liar" || r.Target.Class != "D1" {
+		t.Errorf("%s %s: %+v", r.Target.Name, r.Target.Class, r.Ledger)
+	}
+	p.Scenarios[0].Needs = []string{"imap"}
+	if _, err := p.Do(t.Context()); !errors.Is(err, bench.ErrScenario) {
+		t.Errorf("without IMAP: %v", err)
+	}
+}

@@ -1,24 +1,23 @@
 package bench
 
-import "strings"
+import (
+	"strings"
 
-// speaks returns what a target can be loaded with, and "mx" when it can deliver by
-// MX records.
-func speaks(name string) []string {
-	kind, rest, _ := strings.Cut(name, ":")
+	"postrider/bench/target"
+)
+
+// speaks returns what t can be loaded with, and "mx" when it can deliver by MX
+// records. Of a server that somebody else has started, its owner says what it has.
+func speaks(t target.Target) []string {
+	if s, ok := t.(interface{ Speaks() []string }); ok {
+		return append(s.Speaks(), "mx")
+	}
+	kind, _, _ := strings.Cut(t.Name(), ":")
 	switch kind {
 	case "dovecot":
 		return []string{"lmtp", "pop3", "imap"}
 	case "postfix", "exim", "opensmtpd":
 		return []string{"smtp", "mx"}
-	case "external":
-		var all []string
-		for part := range strings.SplitSeq(rest, ",") {
-			if key, _, ok := strings.Cut(part, "="); ok {
-				all = append(all, key)
-			}
-		}
-		return append(all, "mx")
 	}
 	return []string{"smtp"}
 }

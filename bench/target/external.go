@@ -103,6 +103,19 @@ func (e external) Name() string {
 	return "external"
 }
 
+// Speaks returns which of smtp, lmtp, pop3 and imap it has an address for.
+func (e external) Speaks() []string {
+	var all []string
+	for _, a := range []struct{ service, address string }{
+		{"smtp", e.x.SMTP}, {"lmtp", e.x.LMTP}, {"pop3", e.x.POP3}, {"imap", e.x.IMAP},
+	} {
+		if a.address != "" {
+			all = append(all, a.service)
+		}
+	}
+	return all
+}
+
 // Start implements Target: it looks whether the server answers. What need asks for
 // is up to whoever has set the server up, but for Suspended, which it cannot be.
 func (e external) Start(ctx context.Context, need Need) (Instance, error) {
