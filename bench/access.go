@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"postrider/bench/access"
@@ -15,6 +16,7 @@ func (r *round) access(ctx context.Context, run *result.Run) error {
 	a := r.s.Access
 	r.p.begin(r)
 	r.began = time.Now()
+	defer r.watchMemory(ctx)()
 	workloads := strings.Split(a.Workload, ",")
 	each := a.Duration.Or(10*time.Second) / time.Duration(len(workloads))
 	for i, w := range workloads {
@@ -50,4 +52,23 @@ func (r *round) access(ctx context.Context, run *result.Run) error {
 	run.Seconds = time.Since(r.began).Seconds()
 	r.loaded, r.drained = time.Now(), time.Now()
 	return nil
+}
+
+// watchMemory looks once in a while how much memory the server has: the peak is
+// the most that was seen.
+func (r *round) watchMemory(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		meter := r.server.Meter()
+		for pause(ctx, time.Second/2) {
+			if _, err := meter.Sample(); err != nil {
+				return // who needs the cost will say why there is none
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }

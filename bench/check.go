@@ -3,9 +3,11 @@ package bench
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"postrider/bench/load"
 )
@@ -18,8 +20,8 @@ func (s *Scenario) Check() error {
 		add("about is empty")
 	}
 	for _, n := range s.Needs {
-		if !slices.Contains([]string{"smtp", "lmtp", "pop3", "imap"}, n) {
-			add("needs: %q is none of smtp, lmtp, pop3, imap", n)
+		if !slices.Contains([]string{"smtp", "lmtp", "pop3", "imap", "direct"}, n) {
+			add("needs: %q is none of smtp, lmtp, pop3, imap, direct", n)
 		}
 	}
 	s.Load.check("load", s.Access.Workload == "", add)
@@ -32,6 +34,7 @@ func (s *Scenario) Check() error {
 		}
 	}
 	s.checkServer(add)
+	checkDurations("", reflect.ValueOf(s).Elem(), add)
 	for _, p := range s.Step {
 		if !slices.Contains([]string{"kill", "restart", "reload", "resume", "fill", "empty"}, p.Do) {
 			add("step.do: %q is none of kill, restart, reload, resume, fill, empty", p.Do)
@@ -55,6 +58,31 @@ func (s *Scenario) Check() error {
 		return fmt.Errorf("%w %s: %s", ErrScenario, s.Name, strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// checkDurations finds numbers without a unit, which TOML lets in as nanoseconds,
+// and those below zero.
+func checkDurations(key string, v reflect.Value, add func(string, ...any)) {
+	if d, ok := v.Interface().(Duration); ok {
+		if d < 0 || d > 0 && d < Duration(time.Microsecond) {
+			add("%s: a duration has a unit, such as 4s, and is not below zero", key)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, f := range reflect.VisibleFields(v.Type()) {
+			if !f.IsExported() {
+				continue
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+			checkDurations(strings.TrimPrefix(key+"."+name, "."), v.FieldByIndex(f.Index), add)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			checkDurations(key, v.Index(i), add)
+		}
+	}
 }
 
 func expectWords(key string) string {
@@ -132,6 +160,9 @@ func (l *Load) options(base float64) (load.Options, error) {
 	}
 	if o.Sources, err = ParseSources(l.Sources); err != nil {
 		return o, fmt.Errorf("sources: %w", err)
+	}
+	if !slices.Contains([]string{"", "PLAIN", "LOGIN", "SCRAM-SHA-256"}, l.Auth) {
+		return o, fmt.Errorf("auth: %q is none of PLAIN, LOGIN, SCRAM-SHA-256", l.Auth)
 	}
 	o.NoResumption, o.Auth.Mechanism = !l.Resume, l.Auth
 	if o.TLS, err = load.ParseTLS(orElse(l.TLS, "none")); err != nil {

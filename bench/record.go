@@ -215,6 +215,9 @@ func (r *round) figures(run *result.Run, results []load.Result) {
 	if run.Seconds > 0 && !r.s.closed() {
 		l.Rate = float64(main.Sent+main.Abandoned) / run.Seconds
 	}
+	if main.Accepted == 0 && main.Warm.Accepted > 0 {
+		run.Stamps = append(run.Stamps, "nothing measured: the load was over before its warm-up")
+	}
 	if main.Err != nil {
 		r.first = main.Err
 		run.Stamps = append(run.Stamps, "first failure of a connection: "+main.Err.Error())

@@ -159,6 +159,10 @@ func (r *round) measure(ctx context.Context) (run *result.Run, others float64, e
 		run.Cost = cost.Between(before, after, run.Load.Messages, run.Load.Bytes)
 		run.Cost.By = meter.By()
 		run.Cost.DiskPerQueued, run.Cost.RSSPerQueued = r.diskPerQueued, r.rssPerQueued
+		if a := r.s.Access; a.Workload == "idle" {
+			each := float64(run.Cost.RSSPeakBytes-before.RSSBytes) / float64(max(1, a.Conns))
+			run.Values = append(run.Values, result.Value{Name: "memory of a client that waits", Unit: "B", Got: each})
+		}
 	}
 	now, err := readUsage()
 	if err != nil {

@@ -19,7 +19,7 @@ type Scenario struct {
 
 	About  string   `toml:"about"`           // one line: what happens
 	Proves string   `toml:"proves"`          // one line: what the figures are good for
-	Needs  []string `toml:"needs,omitempty"` // what a server must speak: smtp (default), lmtp, pop3, imap
+	Needs  []string `toml:"needs,omitempty"` // what a server must speak: smtp (default), lmtp, pop3, imap; direct: that there is none
 
 	Server Server      `toml:"server"`
 	Load   Load        `toml:"load"`

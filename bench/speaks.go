@@ -16,6 +16,8 @@ func speaks(t target.Target) []string {
 	switch kind {
 	case "dovecot":
 		return []string{"lmtp", "pop3", "imap"}
+	case "direct":
+		return []string{"smtp", "direct"}
 	case "postfix", "exim", "opensmtpd":
 		return []string{"smtp", "mx"}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,9 @@ func runCommand() *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.scenarios = args
+			if !c.Flags().Changed("sut") && slices.Equal(args, []string{"ceiling"}) {
+				f.suts = []string{"direct"} // the one that has no server
+			}
 			return runPlan(c, &f)
 		},
 	}
@@ -103,7 +107,7 @@ func compareCommand() *cobra.Command {
 		Short: "run scenarios against several servers in turn and compare them",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if len(f.suts) < 2 {
+			if len(splitSuts(f.suts)) < 2 {
 				return errors.New("compare needs two servers or more: --sut postrider,postfix:isp")
 			}
 			return runPlan(c, &f)
@@ -192,7 +196,7 @@ func (f *runFlags) plan() (*bench.Plan, error) {
 		}
 		for _, sh := range shorthands() {
 			if v := *f.short[sh.key]; v != "" {
-				if err := s.Override(sh.key + "=" + v); err != nil {
+				if err := shorten(s, sh.flag, sh.key, v); err != nil {
 					return nil, err
 				}
 			}
@@ -208,7 +212,11 @@ func (f *runFlags) plan() (*bench.Plan, error) {
 		p.Scenarios = append(p.Scenarios, s)
 	}
 	o := target.Options{Postrider: f.postrider, PeerRoot: f.peers}
-	for _, name := range splitSuts(f.suts) {
+	suts := splitSuts(f.suts)
+	if len(suts) == 0 {
+		return nil, errors.New("--sut names no server")
+	}
+	for _, name := range suts {
 		t, err := target.Parse(name, o)
 		if err != nil {
 			return nil, err
@@ -216,6 +224,20 @@ func (f *runFlags) plan() (*bench.Plan, error) {
 		p.Targets = append(p.Targets, t)
 	}
 	return p, nil
+}
+
+// shorten sets the value of a flag. Readers of mailboxes have some of the same
+// values, in a table of their own.
+func shorten(s *bench.Scenario, flag, key, value string) error {
+	if s.Access.Workload != "" {
+		switch flag {
+		case "conns", "duration", "rate", "size", "tls":
+			key = "access." + flag
+		default:
+			return fmt.Errorf("%w %s: --%s means nothing to readers of mailboxes", bench.ErrScenario, s.Name, flag)
+		}
+	}
+	return s.Override(key + "=" + value)
 }
 
 // save writes what there is so far, so that a run that is cut short leaves it.
