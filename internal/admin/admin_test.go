@@ -353,6 +353,18 @@ func TestStaleSocket(t *testing.T) {
 	}
 }
 
+// A path that is too long for a socket is told as what it is.
+func TestLongSocketPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("s", 108))
+	s, err := admin.Start(admin.Options{Socket: path})
+	if err == nil {
+		_ = s.Close(t.Context())
+	}
+	if err == nil || !strings.Contains(err.Error(), "at most 107 bytes") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A long listing is streamed: its reader can stop after the first line.
 func TestListingIsStreamed(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")

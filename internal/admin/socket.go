@@ -11,10 +11,16 @@ import (
 	"time"
 )
 
+// maxSocketPath is what fits into the kernel's sun_path with its final zero.
+const maxSocketPath = 107
+
 // listenSocket makes the socket with mode 0600. A socket that nobody answers on
 // is what a crash left and is replaced; one that answers belongs to a daemon
 // that runs.
 func listenSocket(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath { // the kernel says "invalid argument"
+		return nil, fmt.Errorf("%s: a socket's path has at most %d bytes, this one has %d: take a folder with a shorter name", path, maxSocketPath, len(path))
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ func check(d *decoder, c *Config) {
 	checkListeners(d, c)
 	checkOpenRelay(d, c)
 	checkRoutes(d, c)
+	checkSockets(d, c)
 	checkRest(d, c)
 }
 
@@ -152,6 +153,28 @@ func checkRouteAuth(d *decoder, at string, r Route) {
 	}
 	if r.Username != "" && r.Hop.Kind != mail.HopSMTP && r.Hop.Kind != mail.HopNone {
 		d.r.add(d.at[at+".username"], "a login is for smtp:HOST:PORT only", "")
+	}
+}
+
+// checkSockets looks at the paths of sockets once they are resolved: data_dir may
+// have made them too long for the kernel.
+func checkSockets(d *decoder, c *Config) {
+	tell := func(path, what string, keys ...string) {
+		if len(path) > maxSocketPath {
+			d.r.add(firstOf(d, keys...), fmt.Sprintf("the path of the %s has %d bytes, at most %d can be opened: %s", what, len(path), maxSocketPath, path),
+				"write a shorter data_dir, or a shorter path that begins with /")
+		}
+	}
+	tell(c.Admin.Socket, "admin socket", "admin.socket", "data_dir")
+	for i, l := range c.Listeners {
+		if l.Network == "unix" {
+			tell(l.Host, "listener's socket", "listener["+strconv.Itoa(i)+"].address")
+		}
+	}
+	for i, r := range c.Routes {
+		if r.Hop.Network == "unix" {
+			tell(r.Hop.Address, "next hop's socket", "route["+strconv.Itoa(i)+"].next_hop")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -184,6 +185,40 @@ func TestAFileSaysItsVersion(t *testing.T) {
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), place) || !strings.Contains(err.Error(), "; write version = 1 ") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// A socket's path that is too long for the kernel once it is resolved is told with
+// its place, or where what made it long stands. One byte less is taken.
+//
+// Covers N1.
+func TestASocketsPathIsTooLong(t *testing.T) {
+	folder := "/" + strings.Repeat("d", 107-len("//admin.sock"))
+	hop := "[[route]]\ndomain = \"*\"\nnext_hop = \"lmtp:unix:%s\"\n"
+	for _, m := range []struct{ file, text, place string }{
+		{"/f", "data_dir = \"" + folder + "\"\n", ""},
+		{"/f", "data_dir = \"" + folder + "d\"\n", "/f:2:12: "},
+		{folder + "/x/f", "", folder + "/x/f: "},
+		{folder + "/x/f", "[admin]\nsocket = \"/run/admin.sock\"\n", ""},
+		{folder + "/x/f", "[admin]\nsocket = \"\"\n", ""},
+		{"/f", "[admin]\nsocket = \"" + folder + "/admin.sock\"\n", ""},
+		{"/f", "[admin]\nsocket = \"" + folder + "/admin.sock2\"\n", "/f:3:10: "},
+		{"/f", "data_dir = \"/d\"\n[[listener]]\naddress = \"unix:" + strings.Repeat("x", 105) + "\"\n", "/f:4:11: "},
+		{"/f", "data_dir = \"/d\"\n[[listener]]\naddress = \"unix:" + strings.Repeat("x", 104) + "\"\n", ""},
+		{"/f", "data_dir = \"/d\"\n" + fmt.Sprintf(hop, strings.Repeat("x", 105)), "/f:5:12: "},
+		{"/f", "data_dir = \"/d\"\n" + fmt.Sprintf(hop, strings.Repeat("x", 104)), ""},
+	} {
+		_, err := config.Parse(m.file, []byte("version = 1\n"+m.text))
+		if m.place == "" {
+			if err != nil {
+				t.Errorf("%s: %s: %v", m.file, m.text, err)
+			}
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), m.place) ||
+			!strings.Contains(err.Error(), " bytes, at most 107 ") || !strings.Contains(err.Error(), "; write a shorter ") {
+			t.Errorf("%s: %s: %v", m.file, m.text, err)
 		}
 	}
 }

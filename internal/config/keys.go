@@ -176,7 +176,7 @@ func limitsSection() section {
 func adminSection() section {
 	return single("admin", "The operator's interface: commands, metrics, health.",
 		func(c *Config) *Admin { return &c.Admin },
-		field[Admin]{"socket", "path", `"admin.sock"`, "", "Unix socket, mode 0600. Relative to data_dir; empty: none.",
+		field[Admin]{"socket", "path", `"admin.sock"`, "", "Unix socket, mode 0600. Relative to data_dir, with it at most 107 bytes; empty: none.",
 			text(func(a *Admin) *string { return &a.Socket }, parseFileName)},
 		field[Admin]{"http", "string", `""`, "HOST:PORT", "Also serve HTTP there; empty: not. Beyond loopback it needs tls and token_file.",
 			text(func(a *Admin) *string { return &a.HTTP }, parseListenHTTP)},

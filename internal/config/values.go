@@ -219,14 +219,17 @@ func parseHostPort(text string, leastPort uint64) (string, error) {
 	return strings.ToLower(text), nil
 }
 
-// checkSocketPath refuses what the kernel would (sun_path holds 108 bytes with
-// its final zero).
+// maxSocketPath is what the kernel takes: sun_path holds 108 bytes with its final
+// zero.
+const maxSocketPath = 107
+
+// checkSocketPath refuses what the kernel would.
 func checkSocketPath(path string) error {
 	switch {
 	case path == "":
 		return errors.New("an empty socket path")
-	case len(path) > 107:
-		return errors.New("a socket path has at most 107 bytes")
+	case len(path) > maxSocketPath:
+		return fmt.Errorf("a socket path has at most %d bytes", maxSocketPath)
 	case strings.ContainsRune(path, 0):
 		return errors.New("a NUL in a socket path")
 	}
