@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"postrider/bench/cost"
 	"postrider/bench/ledger"
@@ -111,6 +112,8 @@ func (p *Plan) audit(ctx context.Context, s *Scenario, t target.Target, conns in
 			// could not tell which reply waited for which sync.
 			return w.send(ctx, n, conns, true)
 		},
+		// Not for long: a server that replies when it has delivered would never be killed.
+		Hold: func() func() { return r.world.farm.Hold(10 * time.Second) },
 		Kill: r.server.Kill, Restart: r.server.Restart, Remaining: w.remaining, PIDs: pids,
 	})
 	if err != nil {

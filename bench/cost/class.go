@@ -18,6 +18,9 @@ type Server struct {
 	// Kill ends all processes with SIGKILL and waits for it; Restart starts the
 	// server again with the same data and returns when it answers.
 	Kill, Restart func(ctx context.Context) error
+	// Hold keeps the server from delivering until release is called, so that what it
+	// has accepted is its own to lose when it is killed. nil: it delivers at once.
+	Hold func() (release func())
 	// Remaining returns how many distinct messages have been delivered or are in the
 	// queue, of all that Send has sent so far.
 	Remaining func(ctx context.Context) (int64, error)
@@ -135,13 +138,21 @@ func (e *evidence) send(ctx context.Context, s Server, n, conns int) error {
 	return err
 }
 
+// fell kills a server that has just accepted messages and not delivered them.
+func (e *evidence) fell(ctx context.Context, s Server) error {
+	if s.Hold != nil {
+		defer s.Hold()()
+	}
+	if err := e.send(ctx, s, killCrowd, crowdConns); err != nil {
+		return err
+	}
+	return s.Kill(ctx)
+}
+
 // kill kills and counts.
 func (e *evidence) kill(ctx context.Context, s Server, before int64) error {
 	for range killRounds {
-		if err := e.send(ctx, s, killCrowd, crowdConns); err != nil {
-			return err
-		}
-		if err := s.Kill(ctx); err != nil {
+		if err := e.fell(ctx, s); err != nil {
 			return err
 		}
 		if err := s.Restart(ctx); err != nil {

@@ -130,6 +130,7 @@ func (ss *session) askMail(line, sender []byte) verdict {
 	if f == nil {
 		return ss.s.o.Script.ask(AtMail, domain(sender))
 	}
+	f.waitHeld()
 	ss.farm.sender = maphash.Bytes(f.seed, sender)
 	ss.farm.declared = declaredSize(line)
 	p := ss.farm.at

@@ -62,7 +62,8 @@ type Farm struct {
 	measure atomic.Int64 // Unix microseconds: what was due before is not measured
 	notices noticeCounters
 	misses  atomic.Int64 // messages without a readable header
-	last    Counts       // at the last Snapshot; guarded by latency.mu
+	held    atomic.Pointer[hold]
+	last    Counts // at the last Snapshot; guarded by latency.mu
 }
 
 // NewFarm makes a Farm of domains. A domain behaves as the first of sites that
