@@ -70,6 +70,11 @@ func (s started) Start(ctx context.Context, need Need) (Instance, error) {
 			return fail(err)
 		}
 	}
+	if s.o.CPUs != "" {
+		if p.argv, err = pinned(p.argv, s.o.CPUs); err != nil {
+			return fail(err)
+		}
+	}
 	r := &running{plan: p, dir: dir, box: newBox(strings.ReplaceAll(s.name, ":", "-"), s.o.NoGroup)}
 	if err := r.launch(ctx); err != nil {
 		return fail(errors.Join(err, r.Stop(context.WithoutCancel(ctx))))

@@ -31,6 +31,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"run", "steady", "--sut", "sendmail"}, 2},
 		{[]string{"run", "steady", "--set", "load.connz=3"}, 2},
 		{[]string{"run", "steady", "--conns", "-1"}, 2},
+		{[]string{"run", "steady", "--pin-sut", "first"}, 2},
+		{[]string{"run", "steady", "--pin-harness", "3-1"}, 2},
 		{[]string{"compare", "--sut", "postrider"}, 2},
 		{[]string{"run", "steady", "--sut", ""}, 2},
 		{[]string{"run", "steady", "--sut", "direct", "--duration", "4"}, 2},

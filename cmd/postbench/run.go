@@ -31,6 +31,8 @@ type runFlags struct {
 	set             []string
 	out, scratch    string
 	peers, sink     string
+	pinHarness      string
+	pinSUT          string
 	postrider       string
 	seed            uint64
 	keep, mixed     bool
@@ -72,6 +74,8 @@ func (f *runFlags) define(c *cobra.Command) {
 	p.BoolVar(&f.mixed, "mixed-durability", false, "let figures of different durability classes stand side by side")
 	p.BoolVar(&f.skipCalibration, "no-calibration", false, "leave out ceiling and probes")
 	p.BoolVar(&f.skipAudit, "no-audit", false, "do not count syncs and verify the durability class")
+	p.StringVar(&f.pinHarness, "pin-harness", "", "processors of generator and sink, such as 0 or 2-5,8")
+	p.StringVar(&f.pinSUT, "pin-sut", "", "processors of the server under test")
 	p.BoolVar(&f.ownNetwork, "i-own-this-network", false, "let the load go to addresses that are not private")
 	f.short = map[string]*string{}
 	for _, s := range shorthands() {
@@ -211,7 +215,17 @@ func (f *runFlags) plan() (*bench.Plan, error) {
 		}
 		p.Scenarios = append(p.Scenarios, s)
 	}
-	o := target.Options{Postrider: f.postrider, PeerRoot: f.peers}
+	if f.pinHarness != "" {
+		if err := pinSelf(f.pinHarness); err != nil {
+			return nil, err
+		}
+	}
+	if f.pinSUT != "" {
+		if _, err := cpuList(f.pinSUT); err != nil {
+			return nil, fmt.Errorf("--pin-sut: %w", err)
+		}
+	}
+	o := target.Options{Postrider: f.postrider, PeerRoot: f.peers, CPUs: f.pinSUT}
 	suts := splitSuts(f.suts)
 	if len(suts) == 0 {
 		return nil, errors.New("--sut names no server")
