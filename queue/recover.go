@@ -180,7 +180,10 @@ func (rc *recovery) finish(w *worker) error {
 	for _, id := range ids {
 		w.key = rows.Message(w.key[:0], id)
 		moved := it.SeekGE(w.key) && bytes.Equal(it.Key(), w.key)
-		if err = it.Error(); err != nil {
+		if err = it.Error(); pebble.IsCorruptionError(err) {
+			moved, err = w.st.newest(w.key) // a salvage may have written it anew
+		}
+		if err != nil {
 			err = fmt.Errorf("%w: row of message %v: %w", ErrDamaged, id, err)
 			if rc.q.o.Salvage {
 				rc.q.alarm("damage", err)
@@ -194,8 +197,9 @@ func (rc *recovery) finish(w *worker) error {
 			return errors.Join(err, it.Close(), b.Close())
 		}
 	}
-	if err := it.Close(); err != nil {
-		return errors.Join(err, b.Close())
+	// The error of the last row comes back here; a salvage has told it.
+	if err := it.Close(); err != nil && !(rc.q.o.Salvage && pebble.IsCorruptionError(err)) {
+		return errors.Join(readError("rows of messages", err), b.Close())
 	}
 	if err := w.commit(b, rc.q.sp.Synced()); err != nil {
 		return err

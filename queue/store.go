@@ -282,6 +282,19 @@ func (s *store) has(id mail.ID) bool {
 	return true
 }
 
+// newest reports whether there is such a row. Other than an iterator it does not
+// look at older versions of it, which may be damaged.
+func (s *store) newest(key []byte) (bool, error) {
+	_, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, closer.Close()
+}
+
 // applied reads how far the spool has taken effect in Pebble. For a salvage that
 // cannot read it, nothing has: what is done again changes nothing, since of two
 // versions the higher wins.
