@@ -151,8 +151,15 @@ func lacks(t target.Target, s *Scenario) string {
 	if len(needs) == 0 {
 		needs = []string{"smtp"}
 	}
+	needs = slices.Clone(needs)
 	if s.DNS.Domains > 0 {
-		needs = append(slices.Clone(needs), "mx")
+		needs = append(needs, "mx")
+	}
+	if s.Server.Auth {
+		needs = append(needs, "auth")
+	}
+	if s.Server.TLS {
+		needs = append(needs, "tls")
 	}
 	for _, n := range needs {
 		if !slices.Contains(has, n) {

@@ -91,8 +91,9 @@ func (x *External) check(pid string) error {
 
 // external is a Target that is running already.
 type external struct {
-	name string
-	x    External
+	name     string
+	x        External
+	anywhere bool // its addresses need not be private
 }
 
 // Name implements Target.
@@ -126,6 +127,11 @@ func (e external) Start(ctx context.Context, need Need) (Instance, error) {
 	for _, address := range []string{e.x.SMTP, e.x.LMTP, e.x.POP3, e.x.IMAP} {
 		if address == "" {
 			continue
+		}
+		if !e.anywhere {
+			if err := nearby(ctx, address); err != nil {
+				return fail(err)
+			}
 		}
 		if err := greeting(ctx, address); err != nil {
 			return fail(fmt.Errorf("%s does not answer: %w", address, err))

@@ -37,7 +37,7 @@ func Parse(name string, o Options) (Target, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", name, err)
 		}
-		return external{name: name, x: x}, nil
+		return external{name: name, x: x, anywhere: o.IOwnThisNetwork}, nil
 	}
 	profiles := []string{""}
 	switch kind {

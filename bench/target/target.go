@@ -137,6 +137,9 @@ type Options struct {
 	// Reference is the command line that runs Reference. nil: this program with
 	// the argument "reference".
 	Reference []string
+	// IOwnThisNetwork allows external servers whose addresses are neither loopback
+	// nor private.
+	IOwnThisNetwork bool
 	// CPUs are the processors that servers may use, as taskset takes them: "1" or
 	// "2-5,8"; "": all that this process may.
 	CPUs string

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -225,7 +220,7 @@ func (f *runFlags) plan() (*bench.Plan, error) {
 			return nil, fmt.Errorf("--pin-sut: %w", err)
 		}
 	}
-	o := target.Options{Postrider: f.postrider, PeerRoot: f.peers, CPUs: f.pinSUT}
+	o := target.Options{Postrider: f.postrider, PeerRoot: f.peers, CPUs: f.pinSUT, IOwnThisNetwork: f.ownNetwork}
 	suts := splitSuts(f.suts)
 	if len(suts) == 0 {
 		return nil, errors.New("--sut names no server")
@@ -284,67 +279,6 @@ func replace(path string, write func(io.Writer) error) error {
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// tool says which program measures.
-func tool() result.Tool {
-	t := result.Tool{Version: "devel", Go: runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				t.Version = s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	if path, err := os.Executable(); err == nil {
-		if f, err := os.Open(path); err == nil {
-			h := sha256.New()
-			if _, err := io.Copy(h, f); err == nil {
-				t.Binary = hex.EncodeToString(h.Sum(nil))
-			}
-			_ = f.Close() // it was read
-		}
-	}
-	return t
-}
-
-func listCommand() *cobra.Command {
-	var text bool
-	c := &cobra.Command{
-		Use:   "list [SCENARIO]",
-		Short: "show the scenarios, or the text of one",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if _, err := bench.Find(args[0], false); err != nil {
-					return err
-				}
-				b, err := bench.Source(args[0])
-				if err != nil {
-					return err
-				}
-				_, err = c.OutOrStdout().Write(b)
-				return err
-			}
-			return list(c.Context(), c.OutOrStdout(), text)
-		},
-	}
-	c.Flags().BoolVar(&text, "proves", false, "say what each is good for too")
-	return c
-}
-
-func list(_ context.Context, w io.Writer, proves bool) error {
-	for _, n := range bench.Names() {
-		s, err := bench.Find(n, false)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "%-12s %s\n", n, s.About)
-		if proves {
-			fmt.Fprintf(w, "%-12s   proves %s\n", "", s.Proves)
-		}
 	}
 	return nil
 }
