@@ -263,8 +263,8 @@ func TestDrainEndsInTime(t *testing.T) {
 	c.want("MAIL FROM:<a@b.example>", "250 ")
 	c.want("RCPT TO:<u@x.example>", "250 ")
 	c.want("DATA", "354") // and never ends it
-	took := a.stopWithin(1500 * time.Millisecond)
-	if took > 1500*time.Millisecond {
+	// The hop would hold it for an hour; a busy machine for some seconds.
+	if took := a.stopWithin(1500 * time.Millisecond); took > 15*time.Second {
 		t.Errorf("the stop took %v", took)
 	}
 	if got := a.events(`"ev":"deferred"`, `"enh":"4.3.2"`); len(got) != 1 {
