@@ -33,7 +33,7 @@ func (p *Plan) base(ctx context.Context, s *Scenario, t target.Target, m *memory
 		return 0, err
 	}
 	b.Load.Messages, b.Load.Duration, b.Load.Warmup = 0, Duration(baseTime), Duration(time.Second)
-	run, _, err := p.round(ctx, b, t, 0, 0)
+	run, _, err := p.quietly().round(ctx, b, t, 0, 0)
 	if err != nil {
 		return 0, fmt.Errorf("the rate of %s: %w", of, err)
 	}
@@ -66,11 +66,18 @@ func (p *Plan) ceiling(ctx context.Context, s *Scenario, m *memory) (float64, er
 	if err != nil {
 		return 0, err
 	}
-	run, _, err := p.round(ctx, &c, direct, 0, 0)
+	run, _, err := p.quietly().round(ctx, &c, direct, 0, 0)
 	if err != nil {
 		return 0, fmt.Errorf("ceiling: %w", err)
 	}
 	m.ceilings[key] = run.Load.AcceptRate
 	p.note("ceiling: %.0f messages/s from generator to sink, %.1f us of CPU each", run.Load.AcceptRate, run.Load.OwnCPUMicros)
 	return run.Load.AcceptRate, nil
+}
+
+// quietly is p for rounds whose results are not kept.
+func (p *Plan) quietly() *Plan {
+	q := *p
+	q.HLog = nil
+	return &q
 }

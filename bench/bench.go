@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,6 +56,9 @@ type Plan struct {
 	Tool  result.Tool
 	Watch Watcher
 	Save  func(*result.File) error // called after each round with all so far; may be nil
+	// HLog opens what takes the histograms of each interval of a round, in the
+	// format of HdrHistogram's log files; it may be nil.
+	HLog func(scenario, target string, index int) (io.WriteCloser, error)
 }
 
 // Watcher is told what happens. Its methods are called from one goroutine at a time.

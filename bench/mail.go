@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -13,9 +14,14 @@ import (
 )
 
 // mail sends, waits and accounts.
-func (r *round) mail(ctx context.Context, run *result.Run) error {
+func (r *round) mail(ctx context.Context, run *result.Run) (err error) {
 	r.clock = newRecorder(r)
-	if err := r.generators(); err != nil {
+	hlog, err := r.histograms()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, hlog.Close()) }()
+	if err := r.generators(hlog); err != nil {
 		return err
 	}
 	r.p.begin(r)
@@ -57,8 +63,22 @@ func (r *round) mail(ctx context.Context, run *result.Run) error {
 	return r.account(ctx, run, results)
 }
 
-// generators makes the load and the clients beside it.
-func (r *round) generators() error {
+// histograms opens the file that takes those of each interval, or what throws them
+// away.
+func (r *round) histograms() (io.WriteCloser, error) {
+	if r.p.HLog == nil {
+		return nowhere{io.Discard}, nil
+	}
+	return r.p.HLog(r.s.Name, r.server.Info().Name, r.index)
+}
+
+type nowhere struct{ io.Writer }
+
+func (nowhere) Close() error { return nil }
+
+// generators makes the load and the clients beside it; hlog takes the histograms
+// of the load.
+func (r *round) generators(hlog io.Writer) error {
 	for i, l := range append([]Load{r.s.Load}, r.s.Client...) {
 		o, err := l.options(r.base)
 		if err != nil {
@@ -72,6 +92,9 @@ func (r *round) generators() error {
 		o.Tick = time.Second / 4 // finer than the recorder's, so that each of its ticks has a whole second
 		o.Interval = func(t *load.Interval) { r.clock.heard(t, i == 0) }
 		o.Failures, o.Grace = -1, 10*time.Second
+		if i == 0 && r.p.HLog != nil {
+			o.HLog = hlog
+		}
 		g, err := load.New(o)
 		if err != nil {
 			return err

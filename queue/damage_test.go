@@ -440,7 +440,7 @@ func TestSalvageWithTheLastRowDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for part := int64(2); part < 1000; part += 3 {
+	for part := int64(2); part < 1000 && found < 2; part += 3 {
 		c := clone(t, fs)
 		flipAt(t, c, "q/rows", ".sst", part)
 		if !damagedRow(c, last) {

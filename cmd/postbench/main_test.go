@@ -87,6 +87,11 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: %v, %d bytes", name, err, len(b))
 		}
 	}
+	for _, name := range []string{"ceiling-direct-1.hlog", "ceiling-direct-2.hlog"} {
+		if b, err := os.ReadFile(filepath.Join(out, name)); err != nil || !bytes.Contains(b, []byte("Tag=response")) {
+			t.Errorf("%s: %v, %d bytes", name, err, len(b))
+		}
+	}
 	if left, err := filepath.Glob(filepath.Join(out, "scratch", "*")); err != nil || len(left) > 0 {
 		t.Errorf("%v %v", left, err)
 	}

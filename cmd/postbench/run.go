@@ -155,6 +155,9 @@ func runPlan(c *cobra.Command, f *runFlags) error {
 		return failure{err}
 	}
 	plan.Save = func(file *result.File) error { return save(file, out, f.mixed) }
+	plan.HLog = func(scenario, target string, index int) (io.WriteCloser, error) {
+		return os.Create(filepath.Join(out, fmt.Sprintf("%s-%s-%d.hlog", scenario, plain(target), index+1)))
+	}
 	watch := newWatcher(c.ErrOrStderr())
 	plan.Watch = watch
 	file, err := plan.Do(c.Context())
@@ -247,6 +250,16 @@ func shorten(s *bench.Scenario, flag, key, value string) error {
 		}
 	}
 	return s.Override(key + "=" + value)
+}
+
+// plain makes a name fit for a file.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '-'
+	}, name[:min(len(name), 40)])
 }
 
 // save writes what there is so far, so that a run that is cut short leaves it.
