@@ -178,7 +178,7 @@ func slim(f *result.File) *result.File {
 	s := *f
 	s.Runs = nil
 	for _, r := range f.Runs {
-		r.Intervals, r.Domains, r.Settings, r.Target.Config = nil, nil, "", ""
+		r.Intervals, r.Domains, r.Target.Config = nil, nil, ""
 		for _, l := range []*result.Latency{&r.Load.Response, &r.Load.Service, &r.Load.EndToEnd} {
 			l.Curve, l.HDR = nil, ""
 		}
