@@ -129,3 +129,18 @@ func TestHeatCells(t *testing.T) {
 		t.Error("no heat map")
 	}
 }
+
+// A last interval that is cut short leaves no gap among the whole ones.
+func TestNoGaps(t *testing.T) {
+	r := result.Run{}
+	for i := range 8 {
+		r.Intervals = append(r.Intervals, result.Interval{At: float64(i+1) + 0.004*float64(i%2), Heat: []int64{1, 2}})
+	}
+	r.Intervals = append(r.Intervals, result.Interval{At: 8.03, Heat: []int64{1}})
+	width, end := slot([]*result.Run{&r}, heatColumns)
+	for i, row := range heatCells([]*result.Run{&r}, width, end)[:8] {
+		if row[0]+row[1] == 0 {
+			t.Errorf("slots of %.3f s: number %d is empty", width, i)
+		}
+	}
+}

@@ -29,19 +29,23 @@ func rate(of func(*result.Interval) int64) gauge {
 }
 
 // slot returns the width of the slots that time is cut into for these runs, and
-// the end of the longest.
+// the end of the longest. It is that of the usual interval, not of the mean: the
+// last is cut short, and slots a bit too narrow would leave some empty.
 func slot(runs []*result.Run, points int) (width, end float64) {
-	least := math.Inf(1)
+	var lengths []float64
 	for _, r := range runs {
-		if n := len(r.Intervals); n > 0 {
-			end = max(end, r.Intervals[n-1].At)
-			least = min(least, r.Intervals[n-1].At/float64(n))
+		before := 0.0
+		for i := range r.Intervals {
+			lengths = append(lengths, r.Intervals[i].At-before)
+			before = r.Intervals[i].At
 		}
+		end = max(end, before)
 	}
 	if end <= 0 {
 		return 0, 0
 	}
-	return max(least, end/float64(points)), end
+	slices.Sort(lengths)
+	return max(lengths[len(lengths)/2], end/float64(points)), end
 }
 
 // slots averages a gauge of one run over slots of time, NaN where there is none.
