@@ -81,7 +81,7 @@ func (l *lane) run() {
 	defer l.e.connections.Done()
 	src := &source{l: l}
 	for {
-		err := l.e.transport(l.hop.Kind).Serve(l.e.work, l.e.pull.Done(), l.hop, src)
+		err := l.e.transport(l.hop.Kind).Serve(l.e.work, l.e.pull.Done(), &mail.Egress{Hop: l.hop, Site: l.q.Key()}, src)
 		src.release()
 		ended, pause := l.leave(err)
 		if pause > 0 && l.e.o.Observe != nil {
@@ -232,9 +232,9 @@ type handOver struct{}
 
 var handedOver = mail.NewStatus(250, 2, 0, 0, "done")
 
-func (handOver) Serve(ctx context.Context, _ <-chan struct{}, hop mail.Hop, src mail.Source) error {
+func (handOver) Serve(ctx context.Context, _ <-chan struct{}, eg *mail.Egress, src mail.Source) error {
 	outcome := handedOver
-	if hop.Kind == mail.HopReject { // a reload sent mail that was accepted before down this road
+	if eg.Hop.Kind == mail.HopReject { // a reload sent mail that was accepted before down this road
 		outcome = statusRouteReject
 	}
 	for {

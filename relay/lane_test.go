@@ -26,7 +26,7 @@ type stubHop struct {
 	serve func(ctx context.Context, src mail.Source) error
 }
 
-func (h *stubHop) Serve(ctx context.Context, _ <-chan struct{}, _ mail.Hop, src mail.Source) error {
+func (h *stubHop) Serve(ctx context.Context, _ <-chan struct{}, _ *mail.Egress, src mail.Source) error {
 	return h.serve(ctx, src)
 }
 

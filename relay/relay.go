@@ -44,14 +44,14 @@ import (
 
 // Transport carries deliveries to one kind of next hop.
 type Transport interface {
-	// Serve is the life of one connection to hop: it takes deliveries from src,
+	// Serve is the life of one connection as eg says: it takes deliveries from src,
 	// sets their outcomes and gives them back, until src has none. After quiet is
 	// closed it finishes what it has and takes no more; when ctx ends it gives
 	// back what it has at once. An outcome left zero says that the recipient was
 	// not tried. The error, which may have a method MailStatus() mail.Status, says
 	// that the connection has done no good: it never came up, or broke before the
 	// hop took anything.
-	Serve(ctx context.Context, quiet <-chan struct{}, hop mail.Hop, src mail.Source) error
+	Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egress, src mail.Source) error
 }
 
 // Rules is what a reload can change, as one immutable snapshot.

@@ -60,6 +60,7 @@ func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
 	d.Envelope = job.Envelope
 	d.Recipients = append(d.Recipients, job.Recipients...)
 	d.Body = job.Body
+	d.Sender = job.Envelope.Sender
 	s.mu.Lock()
 	s.flying = append(s.flying, f)
 	s.mu.Unlock()

@@ -82,6 +82,9 @@ type Delivery struct {
 	Recipients []int     // indexes into Envelope.Recipients
 	Body       Body
 	Outcomes   []Status // one for each of Recipients; the zero Status until set
+	// Sender is the reverse-path to give; it differs from the envelope's where mail
+	// is forwarded for somebody.
+	Sender []byte
 
 	// What the transport learned on the way, for the log.
 	Remote  Remote
@@ -97,11 +100,17 @@ type Delivery struct {
 
 // Remote describes the server that took or refused a delivery.
 type Remote struct {
-	Host    string // as dialled
+	Host    string // as dialled, or the name of the mail exchanger
 	Addr    netip.AddrPort
-	TLS     string // protocol version, empty in clear
+	Source  string // name of the source that the connection comes from
 	Session uint64 // id of the outbound connection
 	Reused  bool   // the connection had carried a delivery before
+	DSN     bool   // the server takes over the duty to notify (RFC 3461)
+
+	TLS        string // protocol version, empty in clear
+	Cipher     string
+	TLSPolicy  string // what was wanted, in the words of TLSLevel
+	TLSVerdict string // what was got: "verified", "untrusted", "clear", "downgraded"
 }
 
 // Timings split an attempt's time.

@@ -46,6 +46,9 @@ type Envelope struct {
 
 	EightBit   bool   // BODY=8BITMIME (RFC 6152)
 	SMTPUTF8   bool   // RFC 6531
+	RequireTLS bool   // REQUIRETLS was asked for (RFC 8689)
+	TLSWaived  bool   // "TLS-Required: No" (RFC 8689 section 5)
+	Foreign    bool   // from a client that may not relay: nobody answers for its sender's address
 	Return     Return // RET (RFC 3461)
 	EnvelopeID []byte // ENVID as sent, still in xtext (RFC 3461 section 4.4)
 

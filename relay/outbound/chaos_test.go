@@ -63,7 +63,7 @@ func chaos(t *testing.T, seed uint64) {
 			src := newSource(t, list...)
 			for before := -1; src.next < len(list) && before < src.next; {
 				before = src.next
-				_ = tr.Serve(t.Context(), nil, w.hop, src) // failures show in the outcomes
+				_ = tr.Serve(t.Context(), nil, &mail.Egress{Hop: w.hop}, src) // failures show in the outcomes
 			}
 			src.settled()
 			var again []*mail.Delivery

@@ -138,7 +138,7 @@ func serveCost(tb testing.TB, chunking bool, f func(*pair, *counted)) {
 	}})
 	src := costSource()
 	wg.Go(func() {
-		if err := tr.Serve(tb.Context(), nil, mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}, src); err != nil {
+		if err := tr.Serve(tb.Context(), nil, &mail.Egress{Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}}, src); err != nil {
 			tb.Error(err)
 		}
 	})

@@ -105,7 +105,7 @@ func New(o Options) *Transport {
 	return &Transport{o: o}
 }
 
-// Serve connects to hop and sends what src gives, until src has nothing for the
+// Serve connects as eg says and sends what src gives, until src has nothing for the
 // idle time or the connection has lived its life; then it returns nil. Once quiet
 // is closed (nil: never) it pulls nothing more and finishes what is under way; a
 // connection that is still being set up is given up. When ctx ends it breaks off
@@ -116,11 +116,11 @@ func New(o Options) *Transport {
 // and nothing was pulled from src, or it broke before any delivery was accepted.
 // A connection that breaks later, as servers do to limit its use, is no error:
 // the outcomes of the deliveries tell.
-func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, hop mail.Hop, src mail.Source) error {
+func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egress, src mail.Source) error {
 	began := time.Now()
 	setUp, done := untilQuiet(ctx, quiet)
 	defer done()
-	conn, err := t.dial(setUp, hop)
+	conn, err := t.dial(setUp, eg.Hop)
 	switch {
 	case setUp.Err() != nil:
 		if err == nil {
@@ -139,7 +139,7 @@ func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, hop mail.H
 		s.src = nil // what is pooled holds on to nobody's messages
 		t.idle.Put(s)
 	}()
-	s.reset(t, conn, hop, src)
+	s.reset(t, conn, eg.Hop, src)
 	s.remote.Addr = remoteAddr(conn)
 	defer s.cutAt(ctx)()
 	hello := s.cutAt(setUp)

@@ -180,7 +180,7 @@ func TestAgainstGoSMTP(t *testing.T) {
 				list = append(list, delivery(b, "s@y.test", rcpts...))
 			}
 			src := newSource(t, list...)
-			if err := outbound.New(outbound.Options{}).Serve(t.Context(), nil, hop, src); err != nil {
+			if err := outbound.New(outbound.Options{}).Serve(t.Context(), nil, &mail.Egress{Hop: hop}, src); err != nil {
 				t.Fatal(err)
 			}
 			var want []string

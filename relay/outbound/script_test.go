@@ -523,7 +523,7 @@ func TestScripts(t *testing.T) {
 				list = append(list, delivery(&hello, m.from, m.to...))
 			}
 			src := newSource(t, list...)
-			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, hop, src)
+			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, &mail.Egress{Hop: hop}, src)
 			checkError(t, err, c.err)
 			if got := outcomes(list...); got != c.want {
 				t.Errorf("outcomes:\n%snot:\n%s", got, c.want)

@@ -115,7 +115,7 @@ func TestTimeouts(t *testing.T) {
 				}
 				d := delivery(&body, "s@x", "a@y")
 				began := time.Now()
-				err := tr.Serve(t.Context(), nil, pipeHop, newSource(t, d))
+				err := tr.Serve(t.Context(), nil, &mail.Egress{Hop: pipeHop}, newSource(t, d))
 				if took := time.Since(began); took < c.after-2*time.Second || took > c.after+2*time.Second {
 					t.Errorf("left after %v, not %v", took, c.after)
 				}
@@ -154,12 +154,12 @@ func TestBadReplies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tr := outbound.New(outbound.Options{Timeouts: quick})
 			d := delivery(&hello, "s@x", "a@y")
-			err := tr.Serve(t.Context(), nil, scripted(t, "S- "+bad), newSource(t, d))
+			err := tr.Serve(t.Context(), nil, &mail.Egress{Hop: scripted(t, "S- "+bad)}, newSource(t, d))
 			checkError(t, err, "greeting")
 			if e, ok := err.(*outbound.Error); ok && (e.Status.String() != protocol || !errors.Is(err, smtp.ErrReply)) {
 				t.Errorf("%v", err)
 			}
-			err = tr.Serve(t.Context(), nil, scripted(t, "ehlo PIPELINING\nC: MAIL FROM:<s@x>\nC: RCPT TO:<a@y>\nC: DATA\nS- "+bad), newSource(t, d))
+			err = tr.Serve(t.Context(), nil, &mail.Egress{Hop: scripted(t, "ehlo PIPELINING\nC: MAIL FROM:<s@x>\nC: RCPT TO:<a@y>\nC: DATA\nS- "+bad)}, newSource(t, d))
 			checkError(t, err, "session")
 			if got := outcomes(d); got != protocol+"\n" {
 				t.Errorf("outcome %q", got)
@@ -169,7 +169,7 @@ func TestBadReplies(t *testing.T) {
 	t.Run("code without text", func(t *testing.T) {
 		d := delivery(&hello, "s@x", "a@y")
 		hop := scripted(t, "S: 220\nC: EHLO localhost\nS: 250\nC: MAIL FROM:<s@x>\nS: 250\nC: RCPT TO:<a@y>\nS: 550\nC: QUIT")
-		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, hop, newSource(t, d)), "")
+		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, &mail.Egress{Hop: hop}, newSource(t, d)), "")
 		if got := outcomes(d); got != "550 5.0.0\n" {
 			t.Errorf("outcome %q", got)
 		}
@@ -177,7 +177,7 @@ func TestBadReplies(t *testing.T) {
 	t.Run("controls in the text", func(t *testing.T) {
 		d := delivery(&hello, "s@x", "a@y")
 		hop := scripted(t, "ehlo\nC: MAIL FROM:<s@x>\nS- 550-5.7.1 a\x1b[2Jb\\0c\\r\\n550 5.7.1 \x7fBcc: x\\r\\n\nC: QUIT")
-		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, hop, newSource(t, d)), "")
+		checkError(t, outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, &mail.Egress{Hop: hop}, newSource(t, d)), "")
 		if got := outcomes(d); got != "550 5.7.1 a [2Jb c  Bcc: x\n" {
 			t.Errorf("outcome %q", got)
 		}
@@ -200,7 +200,7 @@ func TestBareLines(t *testing.T) {
 					src := newSource(t, first, second)
 					tr := outbound.New(outbound.Options{Timeouts: quick})
 					for src.next < len(src.list) { // a stored one costs the connection
-						if err := tr.Serve(t.Context(), nil, w.hop, src); err != nil {
+						if err := tr.Serve(t.Context(), nil, &mail.Egress{Hop: w.hop}, src); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -229,7 +229,7 @@ func TestCorrupt(t *testing.T) {
 			src := newSource(t, good, bad, small, empty)
 			tr := outbound.New(outbound.Options{Timeouts: quick})
 			for src.next < len(src.list) {
-				if err := tr.Serve(t.Context(), nil, w.hop, src); err != nil {
+				if err := tr.Serve(t.Context(), nil, &mail.Egress{Hop: w.hop}, src); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -295,7 +295,7 @@ func TestNotOffered(t *testing.T) {
 			} else {
 				script += "C: QUIT"
 			}
-			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, scripted(t, script), newSource(t, c.d))
+			err := outbound.New(outbound.Options{Timeouts: quick}).Serve(t.Context(), nil, &mail.Egress{Hop: scripted(t, script)}, newSource(t, c.d))
 			checkError(t, err, "")
 			if got := outcomes(c.d); got != c.want {
 				t.Errorf("outcome %q, not %q", got, c.want)
@@ -359,7 +359,7 @@ func TestManyRecipients(t *testing.T) {
 	}
 	d := delivery(&hello, "s@x", to...)
 	tr := outbound.New(outbound.Options{Timeouts: quick})
-	if err := tr.Serve(t.Context(), nil, mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}, newSource(t, d)); err != nil {
+	if err := tr.Serve(t.Context(), nil, &mail.Egress{Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: l.Addr().String()}}, newSource(t, d)); err != nil {
 		t.Fatal(err)
 	}
 	for i, o := range d.Outcomes {
@@ -399,7 +399,7 @@ func TestContextEnds(t *testing.T) {
 			})
 			src := newSource(t, delivery(&hello, "s@x", "a@y"))
 			began := time.Now()
-			checkError(t, tr.Serve(t.Context(), quiet, pipeHop, src), "")
+			checkError(t, tr.Serve(t.Context(), quiet, &mail.Egress{Hop: pipeHop}, src), "")
 			if took := time.Since(began); took != time.Second || src.next != 0 {
 				t.Errorf("took %v, %d pulled", took, src.next)
 			}
@@ -410,7 +410,7 @@ func TestContextEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		src := newSource(t, delivery(&hello, "s@x", "a@y"))
-		checkError(t, outbound.New(outbound.Options{}).Serve(ctx, nil, scripted(t), src), "")
+		checkError(t, outbound.New(outbound.Options{}).Serve(ctx, nil, &mail.Egress{Hop: scripted(t)}, src), "")
 		if src.next != 0 {
 			t.Error("something was pulled")
 		}
@@ -424,7 +424,7 @@ func TestContextEnds(t *testing.T) {
 		hop.Address = l.Addr().String()
 		_ = l.Close()
 		src := newSource(t, delivery(&hello, "s@x", "a@y"))
-		err = outbound.New(outbound.Options{}).Serve(t.Context(), nil, hop, src)
+		err = outbound.New(outbound.Options{}).Serve(t.Context(), nil, &mail.Egress{Hop: hop}, src)
 		checkError(t, err, "connect")
 		if e, ok := err.(*outbound.Error); !ok || e.Status.Enhanced != (mail.Enhanced{Class: 4, Subject: 4, Detail: 1}) || src.next != 0 {
 			t.Errorf("%v, %d pulled", err, src.next)
@@ -458,7 +458,7 @@ func cutAfter(t *testing.T, replies []string, want string, answers bool) {
 	d, never := delivery(&hello, "s@x", "a@y"), delivery(&hello, "s@x", "a@y")
 	src := newSource(t, d, never)
 	began, lasts := time.Now(), 7*time.Second
-	checkError(t, tr.Serve(ctx, quiet, pipeHop, src), "")
+	checkError(t, tr.Serve(ctx, quiet, &mail.Egress{Hop: pipeHop}, src), "")
 	if took := time.Since(began); took != lasts {
 		t.Errorf("took %v", took)
 	}
