@@ -64,8 +64,8 @@ func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result)
 	}
 	e.logState(r.State, a)
 	e.count(l, d, r)
-	if a.Class != "" && r.Attempt {
-		l.site.Reply(a.Class)
+	if a.Class != mail.ClassNone && r.Attempt {
+		l.site.Reply(a.Class.String())
 	}
 }
 
@@ -87,31 +87,31 @@ func (e *Engine) logState(state queue.State, a *maillog.Attempt) {
 	}
 }
 
-// class names what kind of trouble a reply tells of, in the event log's words,
-// as far as the enhanced code says it (RFC 3463 section 3).
-func class(s mail.Status) string {
+// class names what kind of trouble a reply tells of, as far as the enhanced code
+// says it (RFC 3463 section 3).
+func class(s mail.Status) mail.Class {
 	if s.OK() || s.IsZero() {
-		return ""
+		return mail.ClassNone
 	}
 	switch (s.Enhanced.Subject << 8) | s.Enhanced.Detail {
 	case 1<<8 | 1, 1<<8 | 2, 1<<8 | 3, 1<<8 | 10:
-		return "no_user"
+		return mail.ClassNoUser
 	case 2<<8 | 2:
-		return "mailbox_full"
+		return mail.ClassMailboxFull
 	case 3<<8 | 4:
-		return "size"
+		return mail.ClassSize
 	case 4<<8 | 1, 4<<8 | 2:
-		return "refused"
+		return mail.ClassConnection
 	case 4<<8 | 7:
-		return "timeout"
+		return mail.ClassTimeout
 	}
 	switch s.Enhanced.Subject {
 	case 5:
-		return "protocol"
+		return mail.ClassProtocol
 	case 7:
-		return "policy"
+		return mail.ClassPolicy
 	}
-	return "other"
+	return mail.ClassOther
 }
 
 // replayed writes an event again that the log may have lost in a crash.

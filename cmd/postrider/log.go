@@ -123,7 +123,7 @@ func logLife(a *asker) *cobra.Command {
 			text := id.AppendText(nil)
 			var life cli.Life
 			return a.scan(cmd, func(_ *cli.Printer, e *cli.Event, line []byte) (bool, error) {
-				if e.ID == string(text) && bytes.Contains(line, text) {
+				if bytes.Contains(line, text) && (e.ID == string(text) || e.Of == string(text)) {
 					life.Add(e, line)
 				}
 				return true, nil

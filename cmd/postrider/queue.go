@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -122,8 +123,11 @@ func (a *asker) each(cmd *cobra.Command, s *selection, f func(*cli.Printer, *adm
 func queueSummary(a *asker) *cobra.Command {
 	var s selection
 	cmd := &cobra.Command{
-		Use: "summary", Short: "What waits, by next hop", Args: cobra.NoArgs,
+		Use: "summary", Short: "How every site stands; with a selector, what of that waits for which site", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if sel, err := s.selector(); err == nil && sel.All() && sel.Limit == 0 && sel.After.IsZero() {
+				return a.sites(cmd)
+			}
 			var sum cli.Summary
 			return ended(a.each(cmd, &s,
 				func(p *cli.Printer, m *admin.Message) error { sum.Add(m, p.Now); return nil },
@@ -132,6 +136,22 @@ func queueSummary(a *asker) *cobra.Command {
 	}
 	s.flags(cmd)
 	return cmd
+}
+
+// sites shows what the daemon keeps counted, so that it costs the same however
+// much waits.
+func (a *asker) sites(cmd *cobra.Command) error {
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), admin.Timeout)
+	defer cancel()
+	status, err := client.Status(ctx)
+	if err != nil {
+		return ended(err)
+	}
+	return ended(a.print(cmd, func(p *cli.Printer) error { return p.Sites(status) }))
 }
 
 func queueShow(a *asker) *cobra.Command {

@@ -55,11 +55,17 @@ type Recipient struct {
 	To       string     `json:"to"`
 	State    string     `json:"state"`
 	Lane     string     `json:"lane,omitempty"`
+	Site     string     `json:"site,omitempty"`   // where it goes; empty: the lane says it
+	Source   string     `json:"source,omitempty"` // who sends it; empty: the default source
+	Flow     string     `json:"flow,omitempty"`   // whose mail it is in the share-out
+	Band     string     `json:"band,omitempty"`
 	Attempts int        `json:"attempts"`
-	Due      *time.Time `json:"due,omitempty"`
+	Due      *time.Time `json:"due,omitempty"` // of the next attempt, when the recipient has a time of its own
 	Code     int        `json:"code,omitempty"`
 	Enhanced string     `json:"enh,omitempty"`
 	Reply    string     `json:"reply,omitempty"`
+	Class    string     `json:"class,omitempty"` // of the reply, in the event log's words
+	Why      *Why       `json:"why,omitempty"`
 }
 
 // DropResult is what a drop did, in recipients.
@@ -129,16 +135,6 @@ type StateCount struct {
 	OldestSec  float64 `json:"oldest_s"`
 }
 
-// LaneStatus is how one next hop fares.
-type LaneStatus struct {
-	Lane        string     `json:"lane"`
-	Ready       int        `json:"ready"`
-	Waiting     int        `json:"waiting"`
-	Connections int        `json:"connections"`
-	PausedUntil *time.Time `json:"paused_until,omitempty"`
-	Reason      string     `json:"reason,omitempty"`
-}
-
 // ListenerStatus is how one listener fares.
 type ListenerStatus struct {
 	Address     string `json:"address"`
@@ -168,7 +164,7 @@ type Status struct {
 	Queue         []StateCount     `json:"queue"`
 	QueueBytes    int64            `json:"queue_bytes"`
 	DiskFreeBytes uint64           `json:"disk_free_bytes"`
-	Lanes         []LaneStatus     `json:"lanes"`
+	Sites         []SiteStatus     `json:"sites"`
 	Ledger        Ledger           `json:"ledger"`
 	LogDropped    uint64           `json:"log_dropped"`
 	Problems      []Problem        `json:"problems"`

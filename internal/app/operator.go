@@ -110,18 +110,19 @@ func (a *App) status() admin.Status {
 		})
 	}
 	for _, lane := range a.engine.Lanes() {
-		s.Lanes = append(s.Lanes, laneStatus(lane))
+		s.Sites = append(s.Sites, siteStatus(lane))
 	}
 	s.Problems = a.problems(&s)
 	return s
 }
 
-func laneStatus(l relay.LaneState) admin.LaneStatus {
-	s := admin.LaneStatus{Lane: l.Key, Ready: l.Ready, Waiting: l.Waiting, Connections: l.Connections}
+func siteStatus(l relay.LaneState) admin.SiteStatus {
+	s := admin.SiteStatus{Site: l.Key, Ready: l.Ready, Deferred: l.Waiting - l.Ready, Connections: l.Connections}
 	if !l.PausedUntil.IsZero() {
-		until := l.PausedUntil
-		s.PausedUntil, s.Reason = &until, l.Reason.String()
+		s.LastReply = l.Reason.String()
+		s.Why = admin.NewWhy(admin.GateBreaker, time.Time{}, l.PausedUntil, s.LastReply)
 	}
+	s.State = admin.StateOf(s.Why)
 	return s
 }
 
@@ -148,9 +149,9 @@ func (a *App) problems(s *admin.Status) []admin.Problem {
 	if s.LogDropped > 0 {
 		say(admin.LevelWarning, "%d events could not be written to the log", s.LogDropped)
 	}
-	for _, l := range s.Lanes {
-		if l.PausedUntil != nil {
-			say(admin.LevelWarning, "%s can not be reached: %s", l.Lane, l.Reason)
+	for _, site := range s.Sites {
+		if site.State == admin.StateBackoff {
+			say(admin.LevelWarning, "%s can not be reached: %s", site.Site, site.LastReply)
 		}
 	}
 	for _, c := range s.Queue {

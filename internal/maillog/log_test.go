@@ -53,7 +53,8 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	attempt := maillog.Attempt{
 		Envelope: env, Recipient: 1, Number: 2, Site: "smtp:192.0.2.1:25", Command: "data",
 		Status: mail.NewStatus(250, 2, 0, 0, "OK 1700"), Wait: 4 * time.Millisecond,
-		Remote:  mail.Remote{Host: "192.0.2.1:25", Addr: netip.MustParseAddrPort("192.0.2.1:25"), TLS: "TLS1.3", Session: 0x9c02, Reused: true},
+		Remote: mail.Remote{Host: "192.0.2.1:25", Addr: netip.MustParseAddrPort("192.0.2.1:25"), TLS: "TLS1.3", Session: 0x9c02, Reused: true,
+			Source: "pool-a", Cipher: "TLS_AES_128_GCM_SHA256", TLSPolicy: "verify", TLSVerdict: "verified"},
 		Timings: mail.Timings{DNS: 200 * time.Microsecond, Connect: 61 * time.Millisecond, TLS: 44100 * time.Microsecond, SMTP: 38 * time.Millisecond, Data: 1234567 * time.Microsecond},
 	}
 	l.Start("1.0.0", 42)
@@ -66,11 +67,14 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	l.Delivered(&attempt)
 	deferred := attempt
 	deferred.Status = mail.NewStatus(421, 4, 7, 0, "too many connections")
-	deferred.Class, deferred.Next = "rate_limit", time.UnixMicro(env.ArrivedMicro).Add(5*time.Minute)
+	deferred.Class, deferred.Next = mail.ClassRate, time.UnixMicro(env.ArrivedMicro).Add(5*time.Minute)
+	deferred.Flow = "alice"
 	l.Deferred(&deferred)
 	failed := attempt
 	failed.Status = mail.NewStatus(550, 5, 1, 1, "no such user")
+	failed.Class = mail.ClassNoUser
 	l.Failed(&failed)
+	notices(l, env, failed)
 	l.Held(&maillog.Attempt{Envelope: env, Site: "hold", Rule: "hold"})
 	l.Quarantined(&maillog.Attempt{ID: env.ID, Recipient: 0})
 	l.Dropped(&maillog.Attempt{Envelope: env, Site: "discard", Rule: "discard"})
@@ -79,6 +83,28 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	l.Panic(&s, "index out of range", []byte("goroutine 1\n\tx.go:1\n"))
 	l.SessionClose(&s, "quit", 1, 1500*time.Millisecond)
 	l.Stop("SIGTERM")
+}
+
+// notices writes the events of what senders are told, and of sites.
+func notices(l *maillog.Log, env *mail.Envelope, failed maillog.Attempt) {
+	failed.Notice = mail.MakeID(1732310000001, 1, 2, 4)
+	l.DSN(&maillog.Notice{ID: failed.Notice, Of: env, Kind: "failure", Recipients: 1, SizeBytes: 2345})
+	l.Bounced(&failed)
+	failed.Status, failed.Class = mail.NewStatus(554, 5, 4, 7, "expired, last: 451 4.4.1 no connection"), mail.ClassConnection
+	l.Expired(&failed)
+	failed.Next = time.UnixMicro(env.ArrivedMicro).Add(time.Hour)
+	l.Delayed(&failed)
+	l.DSN(&maillog.Notice{Of: env, Kind: "failure", Recipients: 2, Rule: "backscatter"})
+	since := time.UnixMicro(env.ArrivedMicro)
+	change := maillog.SiteChange{
+		Site: "google", Source: "pool-a", Provider: "google", Gate: "breaker", Class: mail.ClassRate, Ready: 812,
+		Status: mail.NewStatus(421, 4, 7, 0, "try again later"), Until: since.Add(time.Minute),
+		Remote: mail.Remote{Host: "mx1.google.example", Addr: netip.MustParseAddrPort("192.0.2.9:25")},
+	}
+	l.Suspended(&change)
+	change.Until, change.Since = time.Time{}, since
+	l.Resumed(&change)
+	l.Limited(&maillog.SiteChange{Site: "google", Flow: "alice", Gate: "window", Limit: 3.5, Actor: "root", Reason: "ticket 4712"})
 }
 
 func envelope() *mail.Envelope {
@@ -116,7 +142,7 @@ func TestEveryEvent(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("%s: %v", line, err)
 		}
-		if !strings.HasPrefix(line, `{"v":1,"ts":"2026-11-22T21:30:0`) || e["seq"] != float64(i+1) || e["node"] != "mx1" {
+		if !strings.HasPrefix(line, `{"v":1,"ts":"2026-11-22T21:30:`) || e["seq"] != float64(i+1) || e["node"] != "mx1" {
 			t.Errorf("line %d: %s", i, line)
 		}
 		if _, about := e["rid"]; about && e["id"] != envelope().ID.String() {

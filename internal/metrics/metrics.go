@@ -81,6 +81,10 @@ type Registry struct {
 	final      [finals]prometheus.Counter
 	attempts   *prometheus.CounterVec
 	replies    *prometheus.CounterVec
+	tlsOut     *prometheus.CounterVec
+	dns        *prometheus.HistogramVec
+	dnsCache   *prometheus.CounterVec
+	notices    *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
 	loaded     prometheus.Gauge
 	reloadOK   prometheus.Gauge
@@ -147,6 +151,7 @@ func New(version string, start time.Time) *Registry {
 	for i, name := range phaseNames {
 		r.phase[i] = took.WithLabelValues(name).(prometheus.Histogram)
 	}
+	r.outbound()
 	r.replies.WithLabelValues(Other, Other)
 	for _, result := range resultNames { // "other" stands for all sites until one is known
 		r.attempts.WithLabelValues(Other, result)

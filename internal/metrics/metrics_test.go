@@ -40,6 +40,10 @@ func TestRegisteredAtStart(t *testing.T) {
 		"postrider_store_disk_free_bytes 0", "postrider_store_write_stall_seconds_total 0", "postrider_store_l0_files 0",
 		"postrider_store_compaction_bytes_total 0", "postrider_store_wal_bytes_total 0", "postrider_store_cache_hit_ratio 0", "postrider_store_disk_free_ratio 0",
 		"postrider_eventlog_backlog 0", "postrider_queue_age_seconds_count 0", `postrider_replies_total{class="other",site="other"} 0`,
+		`postrider_out_connections{site="other"} 0`, `postrider_site_suspended{by="admin",site="other"} 0`, `postrider_site_suspended{by="auto",site="other"} 0`,
+		`postrider_limit_wait_seconds_total{limit="other",site="other"} 0`, `postrider_tls_out_total{policy="may",verdict="clear"} 0`,
+		`postrider_dns_seconds_count{result="ok",type="mx"} 0`, `postrider_dns_cache_total{result="hit"} 0`,
+		`postrider_notices_total{kind="failure",result="queued"} 0`, `postrider_notices_total{kind="delay",result="withheld"} 0`,
 		`postrider_duplicate_bound_recipients{part="in_flight"} 0`, `postrider_duplicate_bound_recipients{part="unsynced"} 0`, "postrider_certificate_expiry_timestamp_seconds 0", "go_goroutines ", "process_open_fds ",
 	} {
 		if !strings.Contains(text, "\n"+want) {
@@ -99,6 +103,48 @@ func TestWhatIsCountedIsShown(t *testing.T) {
 	}
 }
 
+// What the way out counts, and how long the limits of a site held its mail: that
+// only grows, although lanes end and begin anew and many share a label.
+func TestWhatTheWayOutCounts(t *testing.T) {
+	r := metrics.New("1.0.0", time.Now())
+	var lanes []metrics.Lane
+	r.Watch(metrics.Sources{Lanes: func() []metrics.Lane { return lanes }})
+	r.TLSOut("verify", "verified")
+	r.DNS("mx", "ok", 30*time.Millisecond, false)
+	r.DNS("mx", "ok", 0, true)
+	r.Notice("failure", false)
+	r.Notice("failure", true)
+	held := func(name string, d time.Duration) metrics.Lane {
+		return metrics.Lane{Name: name, Suspended: true, Waits: []metrics.Wait{{Limit: "rate", Total: d}}}
+	}
+	for _, step := range []struct {
+		lanes []metrics.Lane
+		want  string
+	}{
+		{[]metrics.Lane{held("a", 2*time.Second)}, "2"},
+		{[]metrics.Lane{held("a", 5*time.Second)}, "5"},
+		{nil, "5"},
+		{[]metrics.Lane{held("a", time.Second)}, "6"},                         // the lane is another one
+		{[]metrics.Lane{held("a", time.Second), held("a", time.Second)}, "7"}, // from two sources
+	} {
+		lanes = step.lanes
+		if text := scrape(t, r); !strings.Contains(text, `postrider_limit_wait_seconds_total{limit="rate",site="a"} `+step.want+"\n") {
+			t.Errorf("%v: not %s", step.lanes, step.want)
+		}
+	}
+	text := scrape(t, r)
+	for _, want := range []string{
+		`postrider_tls_out_total{policy="verify",verdict="verified"} 1`, `postrider_dns_seconds_count{result="ok",type="mx"} 1`,
+		`postrider_dns_cache_total{result="hit"} 1`, `postrider_dns_cache_total{result="miss"} 1`,
+		`postrider_notices_total{kind="failure",result="queued"} 1`, `postrider_notices_total{kind="failure",result="withheld"} 1`,
+		`postrider_site_suspended{by="admin",site="a"} 1`, `postrider_site_suspended{by="auto",site="a"} 0`,
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 func TestTopNKeepsTheFirst(t *testing.T) {
 	top := metrics.NewTopN(2)
 	for _, c := range [][2]string{{"a", "a"}, {"b", "b"}, {"c", metrics.Other}, {"a", "a"}, {"c", metrics.Other}} {
@@ -119,6 +165,8 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 		r.Phase(metrics.PhaseTotal, time.Millisecond)
 		r.Reused()
 		site.Attempts(metrics.ResultOK, 1)
+		r.TLSOut("may", "untrusted")
+		r.DNS("mx", "ok", time.Millisecond, true)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

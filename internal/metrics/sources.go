@@ -74,9 +74,18 @@ type EventLog struct {
 
 // Lane is what a lane holds at the moment. Its counters are Registry.Site's.
 type Lane struct {
-	Name        string
+	Name        string // of its site
 	Connections int64
-	Paused      bool
+	Paused      bool // left alone after failures
+	Suspended   bool // by an operator
+	Waits       []Wait
+}
+
+// Wait is how long a lane's mail has been held by one limit since the lane came
+// to be. It only grows.
+type Wait struct {
+	Limit string // name of the gate, such as "rate"
+	Total time.Duration
 }
 
 // Sources are asked at each scrape. A nil one is shown as zero.
@@ -93,13 +102,14 @@ type Sources struct {
 
 // Watch asks s at each scrape from now on. It is called once.
 func (r *Registry) Watch(s Sources) {
-	r.registry.MustRegister(&collector{s: s, sites: r.sites})
+	r.registry.MustRegister(&collector{s: s, sites: r.sites, waits: newWaits()})
 }
 
 // collector reads Sources into metrics.
 type collector struct {
 	s     Sources
 	sites *TopN
+	waits *waits
 }
 
 // desc describes a metric of the collector.
@@ -143,6 +153,7 @@ var (
 
 	descOutConnections = desc("postrider_out_connections", "Outbound connections that are open.", "site")
 	descSuspended      = desc("postrider_site_suspended", "1 while a site is left alone after failures.", "site", "by")
+	descLimitWait      = desc("postrider_limit_wait_seconds_total", "Time in which mail for a site was held by a limit.", "site", "limit")
 	descExpiry         = desc("postrider_certificate_expiry_timestamp_seconds", "When the certificate in use ends, Unix time; 0: there is none.")
 )
 
@@ -152,7 +163,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		descInConnections, descInSessions, descInMessages, descInBytes, descInTLS, descAcceptErrors,
 		descQueueMessages, descQueueRecipients, descQueueOldest, descQueueBytes, descQueueMemory, descDiskFree, descSegmentsFree, descSegments,
 		descQueueAge, descDuplicates, descStall, descL0, descCompaction, descWAL, descCacheHits, descDiskRatio,
-		descImbalance, descLogEvents, descLogDropped, descLogBacklog, descLogFailing, descOutConnections, descSuspended, descExpiry,
+		descImbalance, descLogEvents, descLogDropped, descLogBacklog, descLogFailing, descOutConnections, descSuspended, descLimitWait, descExpiry,
 	} {
 		out <- d
 	}
@@ -204,7 +215,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(descLogDropped, float64(e.Dropped))
 	gauge(descLogBacklog, float64(e.BacklogBytes))
 	gauge(descLogFailing, number(e.Failing))
-	c.lanes(gauge)
+	c.lanes(gauge, counter)
 	var expiry float64
 	if t := ask(c.s.CertificateExpiry); !t.IsZero() {
 		expiry = unix(t)
@@ -225,21 +236,6 @@ func ages(q *Queue) prometheus.Metric {
 		all += uint64(q.Ages[n])
 	}
 	return prometheus.MustNewConstHistogram(descQueueAge, all, 0, buckets)
-}
-
-// lanes sums up those that share a label, since a series may be given once only.
-func (c *collector) lanes(gauge func(*prometheus.Desc, float64, ...string)) {
-	connections := map[string]int64{}
-	paused := map[string]bool{}
-	for _, l := range ask(c.s.Lanes) {
-		label := c.sites.Label(l.Name)
-		connections[label] += l.Connections
-		paused[label] = paused[label] || l.Paused
-	}
-	for label, n := range connections {
-		gauge(descOutConnections, float64(n), label)
-		gauge(descSuspended, number(paused[label]), label, "auto")
-	}
 }
 
 func ask[T any](source func() T) (v T) {

@@ -47,8 +47,10 @@ func messages() []*admin.Message {
 		{ID: "01JDAVHRC0000G000008000003", Arrived: now.Add(-3 * time.Hour), From: "alice@isp.example", Size: 41231, NumRcpt: 3,
 			Client: "198.51.100.7", Helo: "pc\x1b[31m.isp.example", Session: "7f3a", Listener: "127.0.0.1:2525", Protocol: "ESMTPS", TLS: "TLS1.3",
 			Recipients: []admin.Recipient{
-				{RID: 1, To: "bob@far.example", State: "deferred", Lane: "smtp:192.0.2.1:25", Attempts: 3, Due: due(12 * time.Minute), Code: 421, Enhanced: "4.7.0", Reply: "too many\u2028connections"},
-				{RID: 3, To: "carol@near.example", State: "ready", Lane: "smtp:192.0.2.2:25"},
+				{RID: 1, To: "bob@far.example", State: "deferred", Lane: "smtp:192.0.2.1:25", Attempts: 3, Due: due(12 * time.Minute), Code: 421, Enhanced: "4.7.0", Reply: "too many\u2028connections",
+					Class: "rate_limit", Why: admin.NewWhy(admin.GateRetry, now.Add(-3*time.Minute), *due(12 * time.Minute), "")},
+				{RID: 3, To: "carol@near.example", State: "ready", Lane: "pool-a google", Site: "google", Source: "pool-a", Flow: "alice\x1b", Band: "normal",
+					Why: admin.NewWhy(admin.GateBreaker, now.Add(-time.Hour), *due(30 * time.Second), "421 4.7.0 try later\x1b")},
 			}},
 		{ID: "01JDAVHRC0000G000008000004", Arrived: now.Add(-50 * time.Hour), Size: 1_900_000_000, NumRcpt: 1,
 			Recipients: []admin.Recipient{{RID: 1, To: "dave@far.example", State: "failed", Lane: "smtp:192.0.2.1:25", Attempts: 1, Code: 550, Enhanced: "5.1.1", Reply: "no such user"}}},
@@ -102,7 +104,7 @@ func TestStatus(t *testing.T) {
 			{State: "held", Messages: 1, Recipients: 1, OldestSec: 86400},
 		},
 		QueueBytes: 123456, DiskFreeBytes: 181e9,
-		Lanes:  []admin.LaneStatus{{Lane: "smtp:192.0.2.1:25", Ready: 12, Waiting: 40, Connections: 3}, {Lane: "smtp:192.0.2.2:25", PausedUntil: due(30 * time.Second), Reason: "connection refused"}},
+		Sites:  sites(),
 		Ledger: admin.Ledger{Accepted: 20013, Ended: 20000, Queued: 13},
 	}
 	var out bytes.Buffer
@@ -147,7 +149,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("%v: %q", err, out.String())
 		}
 		out.Reset()
-		if (&cli.EventFilter{ID: "01jdavhrc0000g000008000003"}).Match(e, []byte(line)) {
+		if (&cli.EventFilter{ID: "01jdavhrc0000g000008000003"}).Match(e, []byte(line)) || e.Of == "01JDAVHRC0000G000008000003" {
 			life.Add(e, []byte(line))
 		}
 	}
@@ -157,10 +159,10 @@ func TestLog(t *testing.T) {
 	golden(t, "life.txt", out.Bytes())
 	out.Reset()
 	p.JSON = true
-	if err := p.Life(&life); err != nil || strings.Count(out.String(), "\n") != 9 {
+	if err := p.Life(&life); err != nil || strings.Count(out.String(), "\n") != 14 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if _, err := cli.ParseEvent([]byte("{")); err == nil || all != 18 {
+	if _, err := cli.ParseEvent([]byte("{")); err == nil || all != 26 {
 		t.Error("half a line is an event")
 	}
 }

@@ -27,11 +27,14 @@ func (p *Printer) Message(m *admin.Message) error {
 }
 
 func (p *Printer) recipient(r *admin.Recipient) error {
-	next := ""
-	if r.Due != nil && r.State == "deferred" {
-		next = "  next in " + Age(r.Due.Sub(p.Now))
+	waits := ""
+	switch {
+	case r.Due != nil && r.State == "deferred":
+		waits = "  next in " + Age(r.Due.Sub(p.Now))
+	case r.Why != nil:
+		waits = "  waits for " + r.Why.Gate
 	}
-	if _, err := fmt.Fprintf(p.W, "  #%d %-11s %s  %s  attempts %d%s\n", r.RID, r.State, Harmless(r.To), r.Lane, r.Attempts, next); err != nil {
+	if _, err := fmt.Fprintf(p.W, "  #%d %-11s %s  %s  attempts %d%s\n", r.RID, r.State, Harmless(r.To), place(r), r.Attempts, waits); err != nil {
 		return err
 	}
 	if text := replyText(r.Code, r.Enhanced, r.Reply); text != "" {
@@ -68,24 +71,24 @@ func (p *Printer) Show(m *admin.Message) error {
 		return err
 	}
 	for i := range m.Recipients {
-		if err := p.recipient(&m.Recipients[i]); err != nil {
+		if err := p.explain(&m.Recipients[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Summary gathers a listing by lane. The zero Summary is empty.
+// Summary gathers a listing by site. The zero Summary is empty.
 type Summary struct {
-	lanes map[string]*LaneSummary
+	sites map[string]*SiteSummary
 }
 
-// LaneSummary is what waits for one next hop. Numbers are recipients.
-type LaneSummary struct {
-	Lane      string         `json:"lane"`
+// SiteSummary is what waits for one site. Numbers are recipients.
+type SiteSummary struct {
+	Site      string         `json:"site"`
 	States    map[string]int `json:"states"`
 	Total     int            `json:"total"`
-	Bytes     int64          `json:"bytes"` // a message counts once in each lane that it waits in
+	Bytes     int64          `json:"bytes"` // a message counts once at each site that it waits for
 	OldestSec float64        `json:"oldest_s"`
 	LastReply string         `json:"last_reply,omitempty"`
 
@@ -95,15 +98,19 @@ type LaneSummary struct {
 
 // Add counts a message.
 func (s *Summary) Add(m *admin.Message, now time.Time) {
-	if s.lanes == nil {
-		s.lanes = make(map[string]*LaneSummary)
+	if s.sites == nil {
+		s.sites = make(map[string]*SiteSummary)
 	}
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
-		l := s.lanes[r.Lane]
+		site := r.Site
+		if site == "" {
+			site = r.Lane
+		}
+		l := s.sites[site]
 		if l == nil {
-			l = &LaneSummary{Lane: r.Lane, States: make(map[string]int)}
-			s.lanes[r.Lane] = l
+			l = &SiteSummary{Site: site, States: make(map[string]int)}
+			s.sites[site] = l
 		}
 		l.States[r.State]++
 		l.Total++
@@ -122,23 +129,23 @@ func (s *Summary) Add(m *admin.Message, now time.Time) {
 	}
 }
 
-// Lanes returns the lanes, the fullest first.
-func (s *Summary) Lanes() []*LaneSummary {
-	lanes := make([]*LaneSummary, 0, len(s.lanes))
-	for _, l := range s.lanes {
-		lanes = append(lanes, l)
+// Sites returns the sites, the fullest first.
+func (s *Summary) Sites() []*SiteSummary {
+	sites := make([]*SiteSummary, 0, len(s.sites))
+	for _, l := range s.sites {
+		sites = append(sites, l)
 	}
-	slices.SortFunc(lanes, func(a, b *LaneSummary) int {
-		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Lane, b.Lane))
+	slices.SortFunc(sites, func(a, b *SiteSummary) int {
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Site, b.Site))
 	})
-	return lanes
+	return sites
 }
 
-// Summary writes s: a JSON line for each lane, or a table.
+// Summary writes s: a JSON line for each site, or a table.
 func (p *Printer) Summary(s *Summary) error {
-	lanes := s.Lanes()
+	sites := s.Sites()
 	if p.JSON {
-		for _, l := range lanes {
+		for _, l := range sites {
 			if err := p.json(l); err != nil {
 				return err
 			}
@@ -146,13 +153,13 @@ func (p *Printer) Summary(s *Summary) error {
 		return nil
 	}
 	t := p.table()
-	fmt.Fprintln(t, "LANE\tREADY\tDEFERRED\tHELD\tFAILED\tTOTAL\tBYTES\tOLDEST\tLAST REPLY") // errors: at Flush
+	fmt.Fprintln(t, "SITE\tREADY\tDEFERRED\tHELD\tFAILED\tTOTAL\tBYTES\tOLDEST\tLAST REPLY") // errors: at Flush
 	var total int
 	var bytes int64
-	for _, l := range lanes {
+	for _, l := range sites {
 		total += l.Total
 		bytes += l.Bytes
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", l.Lane,
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", Harmless(l.Site),
 			l.States["ready"]+l.States["inflight"], l.States["deferred"], l.States["held"]+l.States["quarantined"],
 			l.States["failed"], l.Total, Bytes(l.Bytes), Age(time.Duration(l.OldestSec*float64(time.Second))), l.LastReply)
 	}

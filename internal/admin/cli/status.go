@@ -45,7 +45,7 @@ func (p *Printer) status(s *admin.Status, worst admin.Level) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if err := p.lanes(s.Lanes); err != nil {
+	if err := p.sites(s.Sites, mostSites); err != nil {
 		return err
 	}
 	for _, pr := range s.Problems {
@@ -56,28 +56,8 @@ func (p *Printer) status(s *admin.Status, worst admin.Level) error {
 	return nil
 }
 
-// mostLanes is what fits one screen.
-const mostLanes = 20
-
-func (p *Printer) lanes(lanes []admin.LaneStatus) error {
-	if len(lanes) == 0 {
-		return nil
-	}
-	t := p.table()
-	fmt.Fprintln(t, "LANE\tREADY\tWAITING\tCONNECTIONS\tSTATE") // errors: at Flush
-	for i, l := range lanes {
-		if i == mostLanes {
-			fmt.Fprintf(t, "(%d more)\n", len(lanes)-i)
-			break
-		}
-		state := "ok"
-		if l.PausedUntil != nil {
-			state = "paused for " + Age(l.PausedUntil.Sub(p.Now)) + ": " + Harmless(l.Reason)
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\n", l.Lane, l.Ready, l.Waiting, l.Connections, state)
-	}
-	return t.Flush()
-}
+// mostSites is what fits one screen.
+const mostSites = 20
 
 func (p *Printer) paint(l admin.Level, s string) string {
 	if !p.Color {
