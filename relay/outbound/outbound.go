@@ -1,8 +1,9 @@
 // Package outbound hands messages to SMTP and LMTP servers.
 //
 // A Transport serves one connection at a time to each of its callers: it dials
-// the next hop, and then pulls deliveries from a mail.Source for as long as
-// there are any, since the connection that is open is the cheapest one. What a
+// the targets it is given until one is ready, and then pulls deliveries from a
+// mail.Source for as long as there are any, since the connection that is open is
+// the cheapest one. What a
 // server offers decides how: with PIPELINING the commands of a transaction go
 // out together, and its text, the final dot and the commands of the next
 // transaction share one write (the joined dot), so that in a stream a message
@@ -47,19 +48,25 @@ import (
 
 // Options configure a Transport. The zero value works.
 type Options struct {
-	Hostname string        // said in EHLO and LHLO; "": "localhost"
+	Hostname string        // said in EHLO and LHLO where the source names none; "": "localhost"
 	Dial     time.Duration // for the TCP or unix connection to stand; 0: 30 s
+	Stagger  time.Duration // after which an address of the other family is dialled, too; 0: 250 ms
 	Timeouts smtp.Timeouts // of the phases of the conversation; zero fields: RFC 5321 section 4.5.3.2
 	Idle     time.Duration // how long a connection waits for another delivery; 0: 5 s
 	Life     time.Duration // after which a connection takes no more deliveries; 0: 5 min
 	InFlight int           // transactions in the air at once with CHUNKING, 1 to 16; 0: 16
 	Delivery time.Duration // the longest that one delivery may take in all; 0: 2 h
 
-	// LocalAddress is the address that connections come from; the zero value
-	// lets the system choose.
+	// Of the targets of one Serve, at most so many addresses are dialled, and at
+	// most so many connections that stand may fail before one is ready.
+	Addresses int // 0: 5
+	Sessions  int // 0: 2
+
+	// LocalAddress is the address that connections come from where the source
+	// names none; the zero value lets the system choose.
 	LocalAddress netip.Addr
 	// Connect makes a connection to an address ("tcp" or "unix"); nil: the
-	// system's way, from LocalAddress, within Dial.
+	// system's way, from the source's address. It is told to stop after Dial.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 	// Session draws the id of a connection; nil: a counter of this Transport.
 	Session func() uint64
@@ -83,6 +90,7 @@ type Transport struct {
 	o        Options
 	sessions atomic.Uint64
 	idle     sync.Pool // of *session, for their memory
+	families families
 }
 
 // New returns a Transport.
@@ -102,6 +110,15 @@ func New(o Options) *Transport {
 	if o.Delivery <= 0 {
 		o.Delivery = 2 * time.Hour
 	}
+	if o.Stagger <= 0 {
+		o.Stagger = 250 * time.Millisecond // RFC 8305 section 5
+	}
+	if o.Addresses <= 0 {
+		o.Addresses = 5
+	}
+	if o.Sessions <= 0 {
+		o.Sessions = 2
+	}
 	return &Transport{o: o}
 }
 
@@ -112,47 +129,31 @@ func New(o Options) *Transport {
 // what is under way: a recipient whose text may have been taken whole is told
 // from the others by Delivery.DotSent, as after any break.
 //
-// An *Error says that the connection has done no good: it could not be set up,
-// and nothing was pulled from src, or it broke before any delivery was accepted.
+// An *Error says that no connection has done any good: none could be set up, and
+// nothing was pulled from src, or it broke before any delivery was accepted.
 // A connection that breaks later, as servers do to limit its use, is no error:
 // the outcomes of the deliveries tell.
 func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egress, src mail.Source) error {
-	began := time.Now()
-	setUp, done := untilQuiet(ctx, quiet)
-	defer done()
-	conn, err := t.dial(setUp, eg.Hop)
-	switch {
-	case setUp.Err() != nil:
-		if err == nil {
-			_ = conn.Close() // it has not been used
-		}
-		return nil
-	case err != nil:
-		return &Error{Phase: PhaseConnect, Status: statusNoAnswer, Err: err}
-	}
-	defer func() { _ = conn.Close() }() // nothing is owed to a connection that Quit or a failure ended
 	s, _ := t.idle.Get().(*session)
 	if s == nil {
 		s = &session{}
 	}
 	defer func() {
-		s.src = nil // what is pooled holds on to nobody's messages
+		s.hangUp()
+		s.eg, s.src, s.tries = nil, nil, tries{} // what is pooled holds on to nobody's messages
 		t.idle.Put(s)
 	}()
-	s.reset(t, conn, eg.Hop, src)
-	s.remote.Addr = remoteAddr(conn)
-	defer s.cutAt(ctx)()
-	hello := s.cutAt(setUp)
-	err = s.open()
-	hello()
-	switch {
+	s.begin(t, eg, src)
+	setUp, done := untilQuiet(ctx, quiet)
+	defer done()
+	switch err := s.reach(setUp); {
 	case setUp.Err() != nil:
-		return nil // nothing was pulled, and the limit may stand
+		return nil // nothing was pulled
 	case err != nil:
 		return err
 	}
 	done()
-	s.connect = time.Since(began)
+	defer s.cutAt(ctx)()
 	return s.run(ctx, quiet)
 }
 
@@ -176,17 +177,6 @@ func untilQuiet(ctx context.Context, quiet <-chan struct{}) (context.Context, fu
 		cancel()
 		<-watched
 	}
-}
-
-func (t *Transport) dial(ctx context.Context, hop mail.Hop) (net.Conn, error) {
-	if t.o.Connect != nil {
-		return t.o.Connect(ctx, hop.Network, hop.Address)
-	}
-	d := net.Dialer{Timeout: t.o.Dial}
-	if hop.Network == "tcp" && t.o.LocalAddress.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.o.LocalAddress, 0))
-	}
-	return d.DialContext(ctx, hop.Network, hop.Address)
 }
 
 func (t *Transport) session() uint64 {

@@ -11,11 +11,15 @@ import (
 	"postrider/relay/smtp"
 )
 
-// session is one connection and the transactions on it.
+// session is one Serve: the connection that it came to, and the transactions on
+// it.
 type session struct {
-	t   *Transport
-	c   *smtp.Client
-	src mail.Source
+	t     *Transport
+	eg    *mail.Egress
+	src   mail.Source
+	tries tries
+	conn  net.Conn // nil: none
+	c     *smtp.Client
 
 	lmtp     bool
 	strict   bool // no PIPELINING: each command waits for its reply
@@ -42,44 +46,43 @@ type session struct {
 	piece []byte // for texts that are not in memory
 }
 
-func (s *session) reset(t *Transport, conn net.Conn, hop mail.Hop, src mail.Source) {
-	c, steps, answer, path, piece := s.c, s.steps[:0], s.answer, s.path, s.piece
+// begin readies s for another Serve and keeps its memory.
+func (s *session) begin(t *Transport, eg *mail.Egress, src mail.Source) {
 	*s = session{
-		t: t, src: src, steps: steps, answer: answer, path: path, piece: piece,
-		lmtp: hop.Kind == mail.HopLMTP,
-		born: time.Now(),
+		t: t, eg: eg, src: src,
+		c: s.c, steps: s.steps[:0], answer: s.answer, path: s.path, piece: s.piece,
+		lmtp: eg.Hop.Kind == mail.HopLMTP,
 	}
-	s.remote = mail.Remote{Host: hop.Address, Addr: remoteAddr(conn), Session: t.session()}
-	o := smtp.ClientOptions{Name: t.o.Hostname, LMTP: s.lmtp, Timeouts: t.o.Timeouts}
-	if s.c = c; c == nil {
+	s.tries.begin(eg)
+}
+
+// attach makes conn, which leads to target, the connection of s.
+func (s *session) attach(conn net.Conn, target *mail.Target) {
+	s.conn, s.born = conn, time.Now()
+	s.remote = mail.Remote{
+		Host: target.Host, Addr: target.Addr, Source: s.eg.Source.Name,
+		Session: s.t.session(),
+	}
+	if !s.remote.Addr.IsValid() {
+		s.remote.Addr = remoteAddr(conn)
+	}
+	o := smtp.ClientOptions{Name: s.eg.Source.Hello, LMTP: s.lmtp, Timeouts: s.t.o.Timeouts}
+	if o.Name == "" {
+		o.Name = s.t.o.Hostname
+	}
+	if s.c == nil {
 		s.c = smtp.NewClient(conn, o)
 		return
 	}
-	c.Reset(conn, o)
+	s.c.Reset(conn, o)
 }
 
-// open waits for the greeting and introduces us.
-func (s *session) open() error {
-	for _, p := range [...]struct {
-		phase Phase
-		ask   func(*smtp.Answer) error
-	}{{PhaseGreeting, s.c.Greeting}, {PhaseHello, s.c.Hello}} {
-		if err := p.ask(&s.answer); err != nil {
-			return &Error{Phase: p.phase, Status: statusOf(err), Err: err}
-		}
-		switch {
-		case s.answer.Code >= 400:
-			status := owned(s.answer.Status())
-			s.c.Quit(&s.answer)
-			return &Error{Phase: p.phase, Status: status}
-		case s.answer.Code >= 300:
-			return &Error{Phase: p.phase, Status: statusProtocol, Err: errSequence}
-		}
+// hangUp closes the connection, if there is one. Nobody may be watching it.
+func (s *session) hangUp() {
+	if s.conn != nil {
+		_ = s.conn.Close() // nothing is owed to one that Quit or a failure ended
+		s.conn = nil
 	}
-	x := &s.c.Extensions
-	s.strict = !x.Set.Has(smtp.Pipelining)
-	s.chunking = x.Set.Has(smtp.Chunking)
-	return nil
 }
 
 // cutAt makes the end of ctx end every wait for the peer from then on. The
@@ -107,13 +110,13 @@ func (s *session) run(ctx context.Context, quiet <-chan struct{}) error {
 	if s.c.WriteErr() != nil {
 		err = s.salvage(err)
 	}
-	status := s.said
+	status, class := s.said, mail.ClassNone
 	switch {
 	case !status.IsZero():
 	case ctx.Err() != nil:
 		status = statusCut
 	default:
-		status = statusOf(err)
+		status, class = judge(err)
 	}
 	s.breakDown(err, status, ctx.Err() != nil)
 	// A text that must not be ended is no fault of the connection, and a server
@@ -121,7 +124,7 @@ func (s *session) run(ctx context.Context, quiet <-chan struct{}) error {
 	if errors.Is(err, errBody) || s.successes > 0 || ctx.Err() != nil {
 		return nil
 	}
-	return &Error{Phase: PhaseSession, Status: owned(status), Err: err}
+	return &Error{Phase: PhaseSession, Status: owned(status), Said: !s.said.IsZero(), Class: class, Err: err}
 }
 
 func (s *session) loop(ctx context.Context, quiet <-chan struct{}) error {

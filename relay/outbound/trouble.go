@@ -3,7 +3,9 @@ package outbound
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"postrider/internal/mail"
@@ -40,6 +42,8 @@ func (p Phase) String() string {
 type Error struct {
 	Phase  Phase
 	Status mail.Status // what the server said, or ours; the text is the Error's own
+	Said   bool        // the server said it
+	Class  mail.Class  // of a status of ours; mail.ClassNone when the server said it
 	Err    error       // the cause, for the log; nil when a reply was the cause
 }
 
@@ -60,7 +64,11 @@ func (e *Error) MailStatus() mail.Status { return e.Status }
 // a connection may be right tomorrow, so those are temporary; what is wrong with
 // the message for a server that lacks an extension is for good.
 var (
+	statusNoTarget  = mail.NewStatus(451, 4, 4, 4, "the next hop has no address")
+	statusNoName    = mail.NewStatus(451, 4, 4, 3, "the name of the next hop could not be resolved")
+	statusNoSource  = mail.NewStatus(451, 4, 3, 5, "the address to send from is not one of this system")
 	statusNoAnswer  = mail.NewStatus(451, 4, 4, 1, "no answer from the next hop")
+	statusRefused   = mail.NewStatus(451, 4, 4, 1, "connection refused by the next hop")
 	statusLost      = mail.NewStatus(451, 4, 4, 2, "connection to the next hop lost")
 	statusTimeout   = mail.NewStatus(451, 4, 4, 2, "the next hop did not answer in time")
 	statusCut       = mail.NewStatus(451, 4, 3, 2, "this system was shut down before the next hop had answered")
@@ -82,15 +90,38 @@ var (
 	errBody     = errors.New("the message cannot be sent to its end")
 )
 
-// statusOf judges an error of the connection.
-func statusOf(err error) mail.Status {
+// judge says what an error of a connection that stands comes to.
+func judge(err error) (mail.Status, mail.Class) {
 	switch {
 	case errors.Is(err, smtp.ErrReply), errors.Is(err, smtp.ErrEarly), errors.Is(err, errSequence):
-		return statusProtocol
+		return statusProtocol, mail.ClassProtocol
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errTooLong):
-		return statusTimeout
+		return statusTimeout, mail.ClassTimeout
 	}
-	return statusLost
+	return statusLost, mail.ClassConnection
+}
+
+// judgeDial says what a failure to connect comes to.
+func judgeDial(err error) (mail.Status, mail.Class) {
+	var name *net.DNSError
+	var slow interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &name):
+		return statusNoName, mail.ClassDNS
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return statusNoSource, mail.ClassOther
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return statusRefused, mail.ClassConnection
+	case errors.As(err, &slow) && slow.Timeout():
+		return statusNoAnswer, mail.ClassTimeout
+	}
+	return statusNoAnswer, mail.ClassConnection
+}
+
+// failed is an Error of ours.
+func failed(phase Phase, err error) *Error {
+	status, class := judge(err)
+	return &Error{Phase: phase, Status: status, Class: class, Err: err}
 }
 
 // owned returns s with a text of its own.

@@ -1,0 +1,161 @@
+package outbound
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"postrider/internal/mail"
+)
+
+// tries is how far a Serve has come with its targets.
+type tries struct {
+	list  []mail.Target
+	only  [1]mail.Target // the list of a next hop that has a name of its own
+	tried [64]bool       // of list, which is cut to fit
+
+	addresses int    // that were dialled
+	sessions  int    // that stood and came to nothing
+	kept      *Error // the most telling reason
+	failedV6  bool   // an address of IPv6 could not be connected to
+}
+
+func (r *tries) begin(eg *mail.Egress) {
+	if r.list = eg.Targets; len(r.list) > len(r.tried) {
+		r.list = r.list[:len(r.tried)]
+	}
+	if eg.Hop.Kind == mail.HopMX {
+		return
+	}
+	host := eg.Hop.Address
+	if eg.Hop.Network != "unix" {
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+	}
+	r.only[0] = mail.Target{Host: strings.TrimSuffix(host, ".")}
+	r.list = r.only[:]
+}
+
+// next returns which target comes next, -1 when there is none. While IPv6 is out
+// of use an address of IPv4 goes before it, but never one of a worse preference.
+func (r *tries) next(shunV6 bool) int {
+	for i := range r.list {
+		if r.tried[i] {
+			continue
+		}
+		if shunV6 && isV6(&r.list[i]) {
+			if j := r.other(i); j >= 0 {
+				return j
+			}
+		}
+		return i
+	}
+	return -1
+}
+
+// other returns the first target that is left of the other family than i's and
+// of the same preference, or -1.
+func (r *tries) other(i int) int {
+	for j := range r.list {
+		if !r.tried[j] && r.list[j].Preference == r.list[i].Preference && isV6(&r.list[j]) != isV6(&r.list[i]) {
+			return j
+		}
+	}
+	return -1
+}
+
+func isV6(t *mail.Target) bool { return t.Addr.Addr().Is6() && !t.Addr.Addr().Is4In6() }
+
+// keep notes why a target would not do. Of several reasons one that a server
+// gave tells more than one of ours.
+func (r *tries) keep(err *Error) {
+	if r.kept == nil || !r.kept.Said || err.Said {
+		r.kept = err
+	}
+}
+
+// reach tries the targets in turn until a connection is ready for transactions.
+func (s *session) reach(ctx context.Context) error {
+	r := &s.tries
+	for r.addresses < s.t.o.Addresses && r.sessions < s.t.o.Sessions && ctx.Err() == nil {
+		i := r.next(s.t.families.shunV6(s.eg.Source.Name))
+		if i < 0 {
+			break
+		}
+		up, more := s.try(ctx, i)
+		if up {
+			return nil
+		}
+		if !more {
+			break
+		}
+	}
+	if r.kept == nil { // nothing was tried
+		r.kept = &Error{Phase: PhaseConnect, Status: statusNoTarget, Class: mail.ClassDNS}
+	}
+	return r.kept
+}
+
+// try makes a connection to target i, or to the one that it is raced with. more
+// says that the targets behind it are worth a try.
+func (s *session) try(ctx context.Context, i int) (up, more bool) {
+	r := &s.tries
+	won, lost := s.dial(ctx, i)
+	if ctx.Err() != nil {
+		if won.conn != nil {
+			_ = won.conn.Close() // it has not been used
+		}
+		return false, false
+	}
+	for _, d := range [...]dialled{lost, won} {
+		if d.began.IsZero() || d.conn != nil {
+			continue
+		}
+		if d.err != nil || d.began.Before(won.began) {
+			r.failedV6 = r.failedV6 || isV6(&r.list[d.at])
+		}
+		if d.err != nil { // else it was only slower
+			err := &Error{Phase: PhaseConnect, Err: d.err}
+			err.Status, err.Class = judgeDial(d.err)
+			s.judged(&r.list[d.at], err, 0)
+		}
+	}
+	if won.conn == nil {
+		return false, true
+	}
+	target := &r.list[won.at]
+	if v6 := isV6(target); v6 || r.failedV6 {
+		s.t.families.worked(s.eg.Source.Name, v6)
+	}
+	s.attach(won.conn, target)
+	greeted, err := s.open(ctx)
+	s.connect = time.Since(won.began)
+	switch {
+	case ctx.Err() != nil:
+		s.hangUp()
+		return false, false
+	case err != nil:
+		s.hangUp()
+		r.sessions++
+		s.judged(target, err, 0)
+		// RFC 5321 section 4.2.1: 4yz is for now; who is told to come back later
+		// and goes next door has not come back later.
+		return false, !(err.Said && err.Status.Code < 500)
+	}
+	s.judged(target, nil, greeted.Sub(won.began))
+	return true, false
+}
+
+// judged tells of what came of a target.
+func (s *session) judged(t *mail.Target, err *Error, greeting time.Duration) {
+	h := mail.Hearing{Target: *t, Connect: err == nil, Micros: greeting.Microseconds()}
+	if err != nil {
+		s.tries.keep(err)
+		h.Status, h.Class = err.Status, err.Class
+	}
+	if s.eg.Heard != nil {
+		s.eg.Heard(h)
+	}
+}
