@@ -89,7 +89,7 @@ func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 	if st := s.rules.Access.Recipient(client, s.localOnly, to); !st.IsZero() {
 		return st
 	}
-	switch s.rules.Routes.Lookup(to.Domain).Kind {
+	switch s.rules.Routes.Lookup(to.Domain, nil).Hop.Kind {
 	case mail.HopMX, mail.HopLocal, mail.HopNone:
 		return statusNoRouteYet
 	case mail.HopReject:

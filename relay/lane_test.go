@@ -61,7 +61,7 @@ func stubOptions(fs vfs.FS, hop *stubHop, log *maillog.Log, ahead *atomic.Int64,
 	to := mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}
 	o := Options{
 		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
-		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New([]route.Rule{{Domain: "*", Hop: to}}, nil)},
+		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New(route.Options{Rules: []route.Rule{{Domain: "*", Hop: to}}})},
 		SMTP:    hop,
 		Log:     log,
 		Metrics: metrics.New("test", time.Now()),
@@ -222,7 +222,7 @@ func TestRouteTurnedToNowhere(t *testing.T) {
 	}}
 	e := stubEngine(t, hop, 2, &ahead)
 	served := e.rules.Load()
-	nowhere := &Rules{Access: served.Access, Routes: route.New([]route.Rule{{Domain: "*", Hop: mail.Hop{Kind: mail.HopMX}}}, nil)}
+	nowhere := &Rules{Access: served.Access, Routes: route.New(route.Options{Rules: []route.Rule{{Domain: "*", Hop: mail.Hop{Kind: mail.HopMX}}}})}
 	e.Reload(nowhere)
 	until(t, "the reason is shown", func() bool { return e.Why("mx").String() == statusNoRouteYet.String() })
 	if n := e.Queue().Counts().States[queue.Ready].Recipients; n != 2 {

@@ -225,7 +225,7 @@ func (e *Engine) bind(domain []byte) string {
 	if len(domain) == 0 {
 		hop = mail.Hop{Kind: mail.HopHold}
 	} else {
-		hop = e.rules.Load().Routes.Lookup(domain)
+		hop = e.rules.Load().Routes.Lookup(domain, nil).Hop
 	}
 	key := hop.String()
 	e.mu.Lock()

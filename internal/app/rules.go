@@ -14,17 +14,13 @@ import (
 
 // rulesOf makes the snapshot that a reload swaps.
 func rulesOf(cfg *config.Config) *relay.Rules {
-	rules := make([]route.Rule, 0, len(cfg.Routes))
-	for _, r := range cfg.Routes {
-		rules = append(rules, route.Rule{Domain: r.Domain, Hop: r.Hop})
-	}
 	return &relay.Rules{
 		Access: policy.New(policy.Options{
 			Networks:     cfg.Relay.Networks,
 			RelayDomains: cfg.Relay.Domains,
 			LocalDomains: cfg.Local.Domains,
 		}),
-		Routes:     route.New(rules, cfg.Local.Domains),
+		Routes:     route.New(routesOf(cfg)),
 		Postmaster: []byte(cfg.Local.Postmaster),
 	}
 }

@@ -6,15 +6,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"postrider/internal/mail"
 )
 
 // check reports what no single key can know.
 func check(d *decoder, c *Config) {
 	checkListeners(d, c)
 	checkOpenRelay(d, c)
-	checkRoutes(d, c)
+	checkOutbound(d, c)
 	checkSockets(d, c)
 	checkRest(d, c)
 }
@@ -112,50 +110,6 @@ func private(p netip.Prefix) bool {
 	return false
 }
 
-func checkRoutes(d *decoder, c *Config) {
-	seen := map[string]int{}
-	all := -1
-	for i, r := range c.Routes {
-		at := "route[" + strconv.Itoa(i) + "]"
-		if _, table := d.at[at]; !table {
-			continue
-		}
-		if _, given := d.at[at+".domain"]; !given {
-			d.r.add(d.at[at], "a route without a domain", `write domain = "*" to match all`)
-		}
-		if _, given := d.at[at+".next_hop"]; !given {
-			d.r.add(d.at[at], "a route without a next_hop", "want "+hopForms)
-		}
-		if r.Domain != "" {
-			if first, twice := seen[r.Domain]; twice {
-				d.r.add(d.at[at+".domain"], fmt.Sprintf("route %d already matches %q: this one would never be used", first+1, r.Domain), "")
-			} else if all >= 0 {
-				d.r.add(d.at[at+".domain"], fmt.Sprintf("route %d already matches every domain: this one would never be used", all+1), "put it before that one")
-			}
-			if _, twice := seen[r.Domain]; !twice {
-				seen[r.Domain] = i
-			}
-			if r.Domain == "*" && all < 0 {
-				all = i
-			}
-		}
-		checkRouteAuth(d, at, r)
-	}
-}
-
-func checkRouteAuth(d *decoder, at string, r Route) {
-	if (r.Username == "") != (r.PasswordFile == "") {
-		key := at + ".username"
-		if r.Username == "" {
-			key = at + ".password_file"
-		}
-		d.r.add(d.at[key], "username and password_file go together", "")
-	}
-	if r.Username != "" && r.Hop.Kind != mail.HopSMTP && r.Hop.Kind != mail.HopNone {
-		d.r.add(d.at[at+".username"], "a login is for smtp:HOST:PORT only", "")
-	}
-}
-
 // checkSockets looks at the paths of sockets once they are resolved: data_dir may
 // have made them too long for the kernel.
 func checkSockets(d *decoder, c *Config) {
@@ -174,6 +128,9 @@ func checkSockets(d *decoder, c *Config) {
 	for i, r := range c.Routes {
 		if r.Hop.Network == "unix" {
 			tell(r.Hop.Address, "next hop's socket", "route["+strconv.Itoa(i)+"].next_hop")
+		}
+		if r.Fallback.Network == "unix" {
+			tell(r.Fallback.Address, "fallback's socket", "route["+strconv.Itoa(i)+"].fallback")
 		}
 	}
 }

@@ -22,8 +22,6 @@ package config
 import (
 	"net/netip"
 	"time"
-
-	"postrider/internal/mail"
 )
 
 // Config is a whole configuration with every default filled in and every path
@@ -45,7 +43,13 @@ type Config struct {
 	Queue     Queue
 	DNS       DNS
 	Outbound  Outbound
+	Sources   []Source
 	Routes    []Route // in the order of the file: the first match wins
+	Policies  []TLSPolicy
+	Caps      []Cap
+	Aliases   Aliases
+	SRS       SRS
+	Bounce    Bounce
 	Limits    Limits
 	Admin     Admin
 	Log       Log
@@ -127,22 +131,6 @@ type Queue struct {
 // DNS names the resolvers.
 type DNS struct {
 	Servers []string // host:port; empty: the system's
-}
-
-// Outbound says how mail leaves.
-type Outbound struct {
-	Port                int
-	AllowPrivateTargets []netip.Prefix
-	Connections         int           // at most, to one destination
-	ConnectionLifetime  time.Duration // an outbound connection is not used for longer
-}
-
-// Route sends the recipients of some domains to a next hop.
-type Route struct {
-	Domain       string // "*", ".suffix" or an exact domain, lower case
-	Hop          mail.Hop
-	Username     string
-	PasswordFile string
 }
 
 // Limits bound what strangers can take.

@@ -38,8 +38,7 @@ client is the peer of the connection, whatever its headers and commands say.
 ## What this version does not do yet
 
 The services ` + "`submission submissions pop3 pop3s imap imaps`" + ` are known, but a file that asks for one is refused.
-The next hops ` + "`mx`" + ` and ` + "`local`" + ` are taken; their recipients get 451 4.3.5 until they are served. Keys
-that are said to be not used yet are read and checked, and have no effect.
+The next hop ` + "`local`" + ` is taken; its recipients get 451 4.3.5 until there are mailboxes.
 `
 
 // Document returns the reference of every key, in Markdown.

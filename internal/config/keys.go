@@ -19,8 +19,8 @@ func schema() []section {
 	return []section{
 		{name: "", doc: "", fields: docs(topFields()), decode: nil},
 		listenerSection(), tlsSection(), relaySection(), localSection(), usersSection(),
-		queueSection(), dnsSection(), outboundSection(), routeSection(), limitsSection(),
-		adminSection(), logSection(),
+		queueSection(), dnsSection(), outboundSection(), sourceSection(), routeSection(), policySection(), capSection(),
+		aliasesSection(), srsSection(), bounceSection(), limitsSection(), adminSection(), logSection(),
 	}
 }
 
@@ -97,7 +97,7 @@ func queueSection() section {
 			duration(func(q *Queue) *time.Duration { return &q.Lifetime }, minute, 60*day)},
 		field[Queue]{"retry_min", "duration", `"5m"`, "1s to 1d", "Time to the first retry; each further one comes 1.7 times later, at most 1h while the message is younger than 24h, then at most 4h.",
 			duration(func(q *Queue) *time.Duration { return &q.RetryMin }, time.Second, day)},
-		field[Queue]{"warn_after", "duration", `"4h"`, "0 to 60d", "When the sender is told that a message is late; 0: never. Not used yet: it takes effect with bounces.",
+		field[Queue]{"warn_after", "duration", `"4h"`, "0 to 60d", "When the sender is told that a message is late, once; 0: never.",
 			duration(func(q *Queue) *time.Duration { return &q.WarnAfter }, 0, 60*day)},
 		field[Queue]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail is refused with 452. 0: the smaller of 256 MiB and 2% of the disk, plus the hot spool (8 segments of 64 MiB, together at most an eighth of the disk, at least 8 MiB) and 8 MiB, but at most a quarter of the disk.",
 			size(func(q *Queue) *int64 { return &q.Reserve }, 0, 1024*gib)},
@@ -109,36 +109,8 @@ func queueSection() section {
 func dnsSection() section {
 	return single("dns", "Resolvers.",
 		func(c *Config) *DNS { return &c.DNS },
-		field[DNS]{"servers", "list of addresses", "the system's resolvers", "ADDRESS or ADDRESS:PORT", "Resolvers that are asked, in this order. Not used yet: it takes effect with MX routing.",
+		field[DNS]{"servers", "list of addresses", "the system's resolvers", "ADDRESS or ADDRESS:PORT", "Resolvers that are asked. Their word that records are authentic is believed of one on loopback only.",
 			list(func(s *DNS) *[]string { return &s.Servers }, parseServer)},
-	)
-}
-
-func outboundSection() section {
-	return single("outbound", "How mail leaves.",
-		func(c *Config) *Outbound { return &c.Outbound },
-		field[Outbound]{"port", "integer", "25", "1 to 65535", "Port that an MX is reached at. Not used yet: it takes effect with MX routing.",
-			number(func(o *Outbound) *int { return &o.Port }, 1, 65535)},
-		field[Outbound]{"allow_private_targets", "list of networks", "[]", "addresses and ADDRESS/BITS", "Loopback and private networks that an MX may point into. An explicit next_hop may be anywhere. Not used yet: it takes effect with MX routing.",
-			list(func(o *Outbound) *[]netip.Prefix { return &o.AllowPrivateTargets }, parsePrefix)},
-		field[Outbound]{"connections", "integer", "20", "1 to 10000", "Connections to one destination at the same time, at most.",
-			number(func(o *Outbound) *int { return &o.Connections }, 1, 10000)},
-		field[Outbound]{"connection_lifetime", "duration", `"5m"`, "1s to 1d", "An outbound connection carries no further message after this time.",
-			duration(func(o *Outbound) *time.Duration { return &o.ConnectionLifetime }, time.Second, day)},
-	)
-}
-
-func routeSection() section {
-	return several("route", "Where the recipients of a domain go. The first match wins; without one, local domains go to `local` and others to `mx`.",
-		func(c *Config) *[]Route { return &c.Routes }, Route{},
-		field[Route]{"domain", "string", "", `a domain, ".suffix" or "*"`, "Recipient domains that the route is for. `.suffix` matches every domain below it, not the suffix itself.",
-			text(func(r *Route) *string { return &r.Domain }, parseRouteDomain)},
-		field[Route]{"next_hop", "string", "", hopForms, "Where they go. A relative socket path starts from data_dir. Until MX routing and mailboxes exist, recipients of `mx` and `local` get 451 4.3.5.",
-			hop(func(r *Route) *hopText { return (*hopText)(&r.Hop) })},
-		field[Route]{"username", "string", `""`, "", "Name for AUTH at the next hop; needs password_file. Not used yet: mail is handed on without a login.",
-			text(func(r *Route) *string { return &r.Username }, nil)},
-		field[Route]{"password_file", "path", `""`, "", "File whose first line is the password. Not used yet, as username.",
-			path(func(r *Route) *string { return &r.PasswordFile })},
 	)
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"postrider/internal/mail"
 )
 
 // SystemFile is where the installed package has its configuration.
@@ -50,7 +52,9 @@ func defaults() *Config {
 			LineEndings:    "reject",
 		},
 		Queue:    Queue{Lifetime: 5 * day, RetryMin: 5 * minute, WarnAfter: 4 * hour, Memory: 64 * mib},
-		Outbound: Outbound{Port: 25, Connections: 20, ConnectionLifetime: 5 * minute},
+		Outbound: Outbound{Port: 25, Connections: 20, TotalConnections: 1000, ConnectionLifetime: 5 * minute, MessagesPerConnection: 1000},
+		SRS:      SRS{MaxAge: 21 * day, HashLength: 6},
+		Bounce:   Bounce{PerVictim: 50},
 		Limits: Limits{
 			ConnectionsPerClient: 50, Recipients: 1000, Header: 256 << 10, Hops: 100, JunkCommands: 100,
 			CommandTimeout: 5 * minute, StressTimeout: 10 * time.Second, HandshakeTimeout: 10 * time.Second,
@@ -62,8 +66,8 @@ func defaults() *Config {
 }
 
 // Load reads and checks a file; with path "" it returns Default. The error is
-// an Errors with everything that is wrong. Files that the configuration names
-// are not opened.
+// an Errors with everything that is wrong. Of the files that the configuration
+// names only those with secrets are read.
 func Load(path string) (*Config, error) {
 	if path == "" {
 		return Default(), nil
@@ -77,7 +81,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, Errors{{File: path, Message: reason(err)}}
 	}
-	return Parse(path, text)
+	return parseAll(path, text, readSecrets)
 }
 
 // reason drops the file's name from an error that is shown beside it.
@@ -90,8 +94,12 @@ func reason(err error) string {
 }
 
 // Parse is Load for a text that was read from the file of that name, which
-// relative paths start from.
+// relative paths start from. No file is opened: secrets stay empty.
 func Parse(name string, text []byte) (*Config, error) {
+	return parseAll(name, text, func(*decoder, *Config) {})
+}
+
+func parseAll(name string, text []byte, secrets func(*decoder, *Config)) (*Config, error) {
 	r := &reporter{file: name, text: text}
 	if len(text) > maxFileBytes {
 		r.add(span{}, fmt.Sprintf("larger than %s", FormatSize(maxFileBytes)), "")
@@ -112,6 +120,7 @@ func Parse(name string, text []byte) (*Config, error) {
 		c.resolve()
 	}
 	check(d, c)
+	secrets(d, c)
 	if errs := r.sorted(); len(errs) > 0 {
 		return nil, errs
 	}
@@ -151,8 +160,13 @@ func (c *Config) resolve() {
 		}
 	}
 	for i := range c.Routes {
-		if h := &c.Routes[i].Hop; h.Network == "unix" {
-			h.Address = resolve(c.DataDir, h.Address)
+		if c.Routes[i].Domain == "" {
+			c.Routes[i].Domain = "*"
+		}
+		for _, h := range []*mail.Hop{&c.Routes[i].Hop, &c.Routes[i].Fallback} {
+			if h.Network == "unix" {
+				h.Address = resolve(c.DataDir, h.Address)
+			}
 		}
 	}
 }

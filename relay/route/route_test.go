@@ -15,7 +15,7 @@ func hop(address string) mail.Hop {
 }
 
 func TestLookup(t *testing.T) {
-	table := route.New([]route.Rule{
+	table := route.New(route.Options{Rules: []route.Rule{
 		{Domain: "Exact.Example", Hop: hop("a:1")},
 		{Domain: ".sub.example", Hop: hop("b:1")},
 		{Domain: "late.sub.example", Hop: hop("c:1")}, // never: the suffix stands before it
@@ -23,7 +23,7 @@ func TestLookup(t *testing.T) {
 		{Domain: ".example", Hop: mail.Hop{Kind: mail.HopLMTP, Network: "unix", Address: "/run/x"}},
 		{Domain: "exact.example", Hop: hop("d:1")}, // never: the first wins
 		{Domain: ".deep.sub.example", Hop: hop("e:1")},
-	}, []string{"here.example", "Mine.test"})
+	}, Local: []string{"here.example", "Mine.test"}})
 	for domain, want := range map[string]string{
 		"exact.example":      "smtp:a:1",
 		"x.sub.example":      "smtp:b:1",
@@ -39,16 +39,16 @@ func TestLookup(t *testing.T) {
 		"[192.0.2.1]":        "mx",
 		"":                   "mx",
 	} {
-		if got := table.Lookup([]byte(domain)).String(); got != want {
+		if got := table.Lookup([]byte(domain), nil).Hop.String(); got != want {
 			t.Errorf("%s: %s, want %s", domain, got, want)
 		}
-		if got := table.Lane([]byte(domain)); got != want {
+		if got := table.Lookup([]byte(domain), nil).Lane; got != want {
 			t.Errorf("lane of %s: %s, want %s", domain, got, want)
 		}
 	}
-	star := route.New([]route.Rule{{Domain: "a.test", Hop: hop("a:1")}, {Domain: "*", Hop: hop("z:1")}, {Domain: "b.test", Hop: hop("b:1")}}, []string{"b.test"})
+	star := route.New(route.Options{Rules: []route.Rule{{Domain: "a.test", Hop: hop("a:1")}, {Domain: "*", Hop: hop("z:1")}, {Domain: "b.test", Hop: hop("b:1")}}, Local: []string{"b.test"}})
 	for domain, want := range map[string]string{"a.test": "smtp:a:1", "b.test": "smtp:z:1", "c": "smtp:z:1"} {
-		if got := star.Lane([]byte(domain)); got != want {
+		if got := star.Lookup([]byte(domain), nil).Lane; got != want {
 			t.Errorf("%s: %s, want %s", domain, got, want)
 		}
 	}
@@ -73,9 +73,9 @@ func TestLookupIsTheFirstMatch(t *testing.T) {
 			rules = append(rules, route.Rule{Domain: d, Hop: hop(string(rune('a'+i)) + ":1")})
 		}
 		local := rapid.SliceOfN(domain, 0, 2).Draw(t, "local")
-		table := route.New(rules, local)
+		table := route.New(route.Options{Rules: rules, Local: local})
 		d := domain.Draw(t, "wanted")
-		if got, want := table.Lane([]byte(d)), slow(rules, local, d); got != want {
+		if got, want := table.Lookup([]byte(d), nil).Lane, slow(rules, local, d); got != want {
 			t.Fatalf("%s in %v: %s, want %s", d, rules, got, want)
 		}
 	})
@@ -96,9 +96,9 @@ func slow(rules []route.Rule, local []string, domain string) string {
 }
 
 func TestLookupDoesNotAllocate(t *testing.T) {
-	table := route.New([]route.Rule{{Domain: ".sub.example", Hop: hop("b:1")}, {Domain: "*", Hop: hop("z:1")}}, nil)
+	table := route.New(route.Options{Rules: []route.Rule{{Domain: ".sub.example", Hop: hop("b:1")}, {Domain: "*", Hop: hop("z:1")}}})
 	domain := []byte("some.host.sub.example")
-	if n := testing.AllocsPerRun(100, func() { _ = table.Lookup(domain); _ = table.Lane(domain) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = table.Lookup(domain, nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
