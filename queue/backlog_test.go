@@ -69,7 +69,7 @@ func backlog(phase, dir string) error {
 	start := time.Now()
 	q, err := Open(Options{
 		Dir: dir, Fatal: func(err error) { fmt.Println("fatal:", err) },
-		Bind: func(d []byte) string {
+		Bind: func(d, _ []byte) string {
 			if string(d) == "fresh.example" {
 				return "fresh"
 			}
@@ -160,7 +160,7 @@ func pass(q *Queue, n int, domain string, outcome func(int64) Result) (time.Dura
 			l := q.Lane(key)
 			var j *Job
 			for settled.Load() < int64(n) {
-				if next := l.Next(context.Background(), 20*time.Millisecond, 1, j); next != nil {
+				if next := l.Next(context.Background(), 20*time.Millisecond, Lease{MaxRecipients: 1}, j); next != nil {
 					j = next
 					j.Settle([]Result{outcome(settled.Add(1))})
 					if settled.Load()%2048 == 0 {

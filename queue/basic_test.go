@@ -18,7 +18,7 @@ func open(t testing.TB, fs vfs.FS, change ...func(*Options)) *Queue {
 	t.Helper()
 	o := Options{
 		FS: fs, Dir: "q", SegmentBytes: 256 << 10, Segments: 4, LargeBytes: 32 << 10, ColdBytes: 128 << 10,
-		Bind:    func(domain []byte) string { return "lane-" + string(domain) },
+		Bind:    func(domain, _ []byte) string { return "lane-" + string(domain) },
 		Metrics: &Metrics{Alarm: func(kind string, err error) { t.Logf("alarm %s: %v", kind, err) }},
 		Fatal:   func(err error) { t.Errorf("fatal: %v", err) },
 	}
@@ -88,12 +88,12 @@ func TestAcceptLeaseSettleRecover(t *testing.T) {
 	a := put(t, q, "first", "u@a.example", "v@a.example", "w@b.example")
 	b := put(t, q, "second", "x@a.example")
 	ctx := context.Background()
-	j := q.Lane("lane-a.example").Next(ctx, 0, 0, nil)
+	j := q.Lane("lane-a.example").Next(ctx, 0, Lease{}, nil)
 	if j == nil || j.Envelope.ID != a || fmt.Sprint(j.Recipients) != "[0 1]" || textOf(t, j) != "first" {
 		t.Fatalf("leased %+v", j)
 	}
 	j.Settle([]Result{{State: Delivered, Attempt: true}, {State: Deferred, Due: time.Now().Add(-time.Second), Attempt: true}})
-	j = q.Lane("lane-a.example").Next(ctx, time.Second, 0, j)
+	j = q.Lane("lane-a.example").Next(ctx, time.Second, Lease{}, j)
 	if j.Envelope.ID != b {
 		t.Fatalf("leased %v", j.Envelope.ID)
 	}
@@ -102,7 +102,7 @@ func TestAcceptLeaseSettleRecover(t *testing.T) {
 	}
 	q = open(t, fs)
 	for range 2 {
-		j = q.Lane("lane-a.example").Next(ctx, time.Second, 0, nil)
+		j = q.Lane("lane-a.example").Next(ctx, time.Second, Lease{}, nil)
 		if j.Envelope.ID == a && (fmt.Sprint(j.Recipients, j.Attempts) != "[1] [1]" || textOf(t, j) != "first") {
 			t.Errorf("leased %+v", j)
 		}

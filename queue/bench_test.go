@@ -24,7 +24,7 @@ func BenchmarkPassage(b *testing.B) {
 }
 
 func passage(b *testing.B, writers, size int) {
-	q, err := Open(Options{Dir: b.TempDir(), Bind: func([]byte) string { return "out" }})
+	q, err := Open(Options{Dir: b.TempDir(), Bind: func(_, _ []byte) string { return "out" }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func passage(b *testing.B, writers, size int) {
 			res := []Result{{State: Delivered, Attempt: true}}
 			var j *Job
 			for done.Load() < int64(b.N) {
-				n := l.Next(b.Context(), 50*time.Millisecond, 1, j)
+				n := l.Next(b.Context(), 50*time.Millisecond, Lease{MaxRecipients: 1}, j)
 				if n == nil {
 					continue
 				}

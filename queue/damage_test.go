@@ -95,7 +95,7 @@ func TestDamagedTextIsQuarantined(t *testing.T) {
 			seen := 0
 			l := q.Lane("lane-a.example")
 			for range 2 {
-				j := l.Next(t.Context(), 10*time.Second, 1, nil)
+				j := l.Next(t.Context(), 10*time.Second, Lease{MaxRecipients: 1}, nil)
 				_, err := io.Copy(io.Discard, j.Body.Reader())
 				switch {
 				case j.Envelope.ID == bad && errors.Is(err, mail.ErrCorrupt):
@@ -257,7 +257,7 @@ func TestSyncFails(t *testing.T) {
 			t.Error("promised without a sync")
 		}
 	}
-	if j := q.Lane("lane-a.example").Next(t.Context(), 0, 0, nil); j != nil {
+	if j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{}, nil); j != nil {
 		t.Error("leased after the failure")
 	}
 	_ = q.Close(t.Context())
@@ -265,7 +265,7 @@ func TestSyncFails(t *testing.T) {
 		t.Errorf("told %d times", n)
 	}
 	q = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
-	if j := q.Lane("lane-a.example").Next(t.Context(), 0, 0, nil); j == nil || j.Envelope.ID != kept {
+	if j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{}, nil); j == nil || j.Envelope.ID != kept {
 		t.Errorf("leased %+v", j)
 	}
 	if err := q.Close(t.Context()); err != nil {
@@ -352,7 +352,7 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 		flipAt(t, c, "q/rows", ".sst", part)
 		alarms := atomic.Int64{}
 		q, err := Open(Options{
-			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d []byte) string { return string(d) },
+			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d, _ []byte) string { return string(d) },
 			Metrics: &Metrics{Alarm: func(string, error) { alarms.Add(1) }},
 		})
 		if err != nil { // the damage is where it says what there is: refused
@@ -372,7 +372,7 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 			hits++
 		}
 		put(t, q, "fresh", "u@b.example")
-		j := q.Lane("b.example").Next(t.Context(), time.Second, 0, nil)
+		j := q.Lane("b.example").Next(t.Context(), time.Second, Lease{}, nil)
 		j.Settle(all(j, Delivered, time.Time{}))
 		// Ending all of them meets the damage again, in whatever rows it is.
 		if _, err := q.Drop(t.Context(), Filter{}, "", nil); err != nil {
@@ -410,7 +410,7 @@ func salvageRows(t *testing.T, fs vfs.FS, n int64, small func(*Options)) {
 			t.Errorf("salvage %v: %d of %d loaded", salvage, got, n)
 		}
 		put(t, q, "fresh", "u@b.example")
-		j := q.Lane("lane-b.example").Next(t.Context(), time.Second, 0, nil)
+		j := q.Lane("lane-b.example").Next(t.Context(), time.Second, Lease{}, nil)
 		j.Settle(all(j, Delivered, time.Time{}))
 		if err := q.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -448,7 +448,7 @@ func TestSalvageWithTheLastRowDamaged(t *testing.T) {
 		}
 		found++
 		if _, err := Open(Options{
-			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d []byte) string { return string(d) },
+			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d, _ []byte) string { return string(d) },
 		}); !errors.Is(err, ErrDamaged) {
 			t.Fatalf("part %d: %v", part, err)
 		}
@@ -464,7 +464,7 @@ func TestSalvageWithTheLastRowDamaged(t *testing.T) {
 func refusedForARow(t *testing.T, fs vfs.FS) bool {
 	t.Helper()
 	q, err := Open(Options{
-		FS: fs, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d []byte) string { return "lane-" + string(d) },
+		FS: fs, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d, _ []byte) string { return "lane-" + string(d) },
 	})
 	if err == nil {
 		<-q.Loaded()

@@ -9,6 +9,12 @@
 // time. Settlements are records of the same log, written within 5 ms and synced
 // within 20 ms; nobody waits for them.
 //
+// A recipient waits in a bucket: that of its domain, of the way by which it goes, of
+// the flow that it is part of, and of a band. Options.Place names the last three when
+// it is accepted; a retry has a band of its own. Options.Bind says which lane domain
+// and way take, and Options.Order, for each lane, which bucket is next. The queue
+// takes the oldest of that.
+//
 // What outlives its first attempt is moved out of the hot spool in the
 // background: its text into a cold segment, its rows into Pebble, and of the
 // message only 40 bytes a waiting recipient stay in memory. One worker does all

@@ -57,7 +57,7 @@ type Draft struct {
 	large    bool
 	err      error // the first error of Write
 	head     []byte
-	doms     []uint32
+	buckets  []uint32
 	scratch  []byte
 	w        spool.Write
 	state    atomic.Int32
@@ -259,7 +259,7 @@ func commitError(err error) error {
 	return fmt.Errorf("commit: %w", err)
 }
 
-// prepare encodes the record and finds the recipients' domains.
+// prepare encodes the record and finds the recipients' buckets.
 func (d *Draft) prepare() error {
 	q, env := d.q, d.env
 	if d.err != nil {
@@ -292,8 +292,8 @@ func (d *Draft) prepare() error {
 	}
 	for i := range env.Recipients {
 		var n uint32
-		n, d.scratch = q.useDomain(env.Recipients[i].Address, d.scratch)
-		d.doms = append(d.doms, n)
+		n, d.scratch = q.useBucket(env, i, d.scratch)
+		d.buckets = append(d.buckets, n)
 	}
 	d.w = spool.Write{
 		Kind: record.KindMessage, ID: env.ID, Head: d.head, Body: text,
@@ -362,8 +362,8 @@ func (d *Draft) finish(err error) {
 			_ = q.fs.Remove(q.largePath(d.env.ID))
 		}
 		q.mu.Lock()
-		for _, n := range d.doms {
-			q.domains[n].uses--
+		for _, n := range d.buckets {
+			q.bk.At(n).Uses--
 		}
 		q.mu.Unlock()
 		q.putEnvelope(d.env)
@@ -381,7 +381,7 @@ func (d *Draft) finish(err error) {
 	d.size, d.sum, d.reserved, d.held, d.large, d.err = 0, 0, 0, 0, false, nil
 	d.appended = false
 	d.gone.Store(false)
-	d.head, d.doms = head, d.doms[:0]
+	d.head, d.buckets = head, d.buckets[:0]
 	d.state.Store(draftOpen)
 	q.drafts.Put(d)
 }
@@ -403,14 +403,17 @@ func (q *Queue) accept(d *Draft) {
 	}
 	q.messages++
 	q.hotBytes += e.size
-	for k, n := range d.doms {
-		q.domains[n].uses--
+	var last *Lane
+	for k, n := range d.buckets {
+		b := q.bk.At(n)
+		b.Uses--
 		i := q.addSlotLocked(e, k, n)
 		q.joinLocked(n)
-		told := &q.acceptTold
-		if k > 0 && q.domains[n].lane == q.domains[d.doms[k-1]].lane {
+		told, l := &q.acceptTold, q.dests[b.Dest].lane
+		if l == last {
 			told = nil // one job, one waiter
 		}
+		last = l
 		q.scheduleLocked(i, Ready, at, told)
 	}
 	q.mu.Unlock()

@@ -82,7 +82,7 @@ func TestCommitDeadline(t *testing.T) {
 	}
 	l := q.Lane("lane-a.example")
 	for _, want := range []string{firstID.String(), afterID.String()} {
-		j := l.Next(t.Context(), time.Second, 1, nil)
+		j := l.Next(t.Context(), time.Second, Lease{MaxRecipients: 1}, nil)
 		if j == nil || j.Envelope.ID.String() != want {
 			t.Fatalf("leased %v, want %s", j, want)
 		}

@@ -22,7 +22,7 @@ func TestDropEventsAreNotLost(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	q := open(t, fs)
 	id := put(t, q, "x", "flies@a.example", "waits@a.example")
-	j := q.Lane("lane-a.example").Next(t.Context(), 0, 1, nil)
+	j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{MaxRecipients: 1}, nil)
 	var mu sync.Mutex
 	var told []string
 	var mark Mark // the least that was there when an event was handed out

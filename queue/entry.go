@@ -110,8 +110,8 @@ func (q *Queue) genLocked(g uint64) *generation {
 	return q.gens[g-q.genLow]
 }
 
-// newEntryLocked makes the hot entry of a message whose MSG is synced, with one
-// ready slot for each recipient that doms names.
+// newEntryLocked makes the hot entry of a message whose MSG is synced, without slots
+// yet.
 func (q *Queue) newEntryLocked(id mail.ID, env *mail.Envelope, gen uint64, at int64) *entry {
 	e, _ := q.entries.Get().(*entry)
 	if e == nil {
@@ -133,10 +133,10 @@ func (q *Queue) newEntryLocked(id mail.ID, env *mail.Envelope, gen uint64, at in
 }
 
 // addSlotLocked gives e a slot for recipient rcpt, in no state yet.
-func (q *Queue) addSlotLocked(e *entry, rcpt int, dom uint32) uint32 {
+func (q *Queue) addSlotLocked(e *entry, rcpt int, bucket uint32) uint32 {
 	i := q.tb.Alloc(e.id)
 	s := q.tb.At(i)
-	s.Rcpt, s.Domain, s.Link = uint16(rcpt), dom, e.number
+	s.Rcpt, s.Bucket, s.Link = uint16(rcpt), bucket, e.number
 	s.Set(table.Hot, true)
 	if len(e.slots) == 0 {
 		q.index.Put(q.tb, i)

@@ -32,7 +32,7 @@ func TestDuplicateBoundIsShown(t *testing.T) {
 	disk := &heldDisk{open: make(chan struct{})}
 	q := open(t, errorfs.Wrap(vfs.NewMem(), disk))
 	put(t, q, "x", "u@a.example", "v@a.example", "w@a.example")
-	j := q.Lane("lane-a.example").Next(t.Context(), 0, 2, nil)
+	j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{MaxRecipients: 2}, nil)
 	if c := q.Counts(); c.States[InFlight].Recipients != 2 || c.Unsynced != 0 {
 		t.Errorf("%+v", c)
 	}

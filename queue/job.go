@@ -18,12 +18,20 @@ import (
 // goroutine and ends with Settle. Its fields are read-only.
 type Job struct {
 	Envelope   *mail.Envelope
-	Recipients []int     // indexes into Envelope.Recipients
-	Attempts   []uint16  // earlier attempts of each, counted up to 255
-	Body       mail.Body // valid until Settle
+	Recipients []int            // indexes into Envelope.Recipients
+	Attempts   []uint16         // earlier attempts of each, counted up to 255
+	Failures   []RecipientState // of NextFailed: what is known of each
+	Body       mail.Body        // valid until Settle
 	ReadySince time.Time
 
+	// Of the bucket that was next, or of the first recipient.
+	Flow   uint32 // its name: Queue.FlowName
+	Band   uint8
+	Via    string
+	Domain string // recipients of others are there only where the lease allows it
+
 	q     *Queue
+	lane  *Lane // to hear of the lease's end; nil: nobody
 	id    mail.ID
 	e     *entry // nil for a moved message
 	slots []uint32
@@ -48,71 +56,126 @@ type Result struct {
 // maxSkips bounds how many moved messages one lease looks past for a hot one.
 const maxSkips = 256
 
-// leaseLocked leases the next job of l into j; false when nothing is ready.
-func (q *Queue) leaseLocked(l *Lane, j *Job, maxRcpts int) bool {
-	i := q.nextLocked(l, q.behind.Load())
+// leaseLocked leases the next job of l into j; false when nothing is ready, or may
+// be taken.
+func (q *Queue) leaseLocked(l *Lane, j *Job, lease Lease) bool {
+	i, ordered := q.nextLocked(l, q.behind.Load())
 	if i == 0 {
 		return false
 	}
-	q.leaseSlotsLocked(l, j, i, maxRcpts)
+	q.leaseSlotsLocked(l, j, i, &leaseRule{max: lease.MaxRecipients, mix: lease.MixDomains, ordered: ordered})
 	return true
 }
 
-// nextLocked returns the slot that is next in l, and gives the turn to the next
-// domain; 0 when there is none. While the worker is behind, no moved message may
-// be leased (hotOnly), since its settlement would have to wait for Pebble; fresh
-// mail is not to wait behind those, as long as there are not more than maxSkips of
-// them before it in its domain's line.
-func (q *Queue) nextLocked(l *Lane, hotOnly bool) uint32 {
-	d := l.ring
-	if d == nil {
+// nextLocked returns the slot that is next in l, 0 when there is none, and whether
+// the lane's order has chosen it. While the worker is behind, no moved message may
+// be leased (hotOnly), since its settlement would have to wait for Pebble; fresh mail
+// is not to wait behind those, so then the order is not asked.
+func (q *Queue) nextLocked(l *Lane, hotOnly bool) (i uint32, ordered bool) {
+	if l.order == nil || hotOnly {
+		return q.turnLocked(l, hotOnly), false
+	}
+	b, ok := l.order.Next(q.o.Clock().UnixMilli())
+	if !ok {
+		return 0, false
+	}
+	return q.bk.At(b).Ready.Front(), true
+}
+
+// turnLocked returns the slot whose bucket has its turn, and gives the turn to the
+// next. With hotOnly as many as maxSkips moved messages are looked past.
+func (q *Queue) turnLocked(l *Lane, hotOnly bool) uint32 {
+	first := l.ring.Head()
+	if first == 0 {
 		return 0
 	}
-	for first, skips := d, 0; skips < maxSkips; {
-		for i := d.ready.Front(); i != 0 && skips < maxSkips; i = q.tb.Next(i) {
+	b := first
+	for skips := 0; skips < maxSkips; {
+		for i := q.bk.At(b).Ready.Front(); i != 0 && skips < maxSkips; i = q.tb.Next(i) {
 			if !hotOnly || q.tb.At(i).Has(table.Hot) {
-				l.ring = d.next
+				l.ring.Turn(q.bk.Next(b))
 				return i
 			}
 			skips++
 		}
-		if d = d.next; d == first {
+		if b = q.bk.Next(b); b == first {
 			break
 		}
 	}
-	l.ring = d // the next look begins where this one gave up
+	l.ring.Turn(b) // the next look begins where this one gave up
 	return 0
 }
 
+// leaseRule says which recipients of a message are leased together.
+type leaseRule struct {
+	max      int  // 0: no limit
+	mix      bool // of several domains
+	unwarned bool // only those without the flag
+	ordered  bool // the lane's order has chosen, and hears of it
+}
+
 // leaseSlotsLocked leases into j the message of slot i with what else of it is
-// ready in l.
-func (q *Queue) leaseSlotsLocked(l *Lane, j *Job, i uint32, maxRcpts int) {
+// ready in l, as rule says.
+func (q *Queue) leaseSlotsLocked(l *Lane, j *Job, i uint32, rule *leaseRule) {
 	s := q.tb.At(i)
+	b := q.bk.At(s.Bucket)
+	d := q.dests[b.Dest]
 	j.id = q.tb.ID(i)
-	j.Recipients, j.Attempts, j.slots = j.Recipients[:0], j.Attempts[:0], j.slots[:0]
-	if maxRcpts <= 0 {
-		maxRcpts = maxRecipients
-	}
+	j.Flow, j.Band, j.Via, j.Domain = b.Flow, b.Band, d.via, d.domain
+	j.slots, j.lane, j.e = j.slots[:0], nil, nil
 	j.ReadySince = q.timeOf(s.Due)
-	if !s.Has(table.Hot) {
-		j.e = nil
+	var size int64
+	if s.Has(table.Hot) {
+		e := q.hot[s.Link]
+		j.e, size = e, e.size
+		if !e.tried {
+			j.ReadySince = e.ready
+		}
+		for _, k := range e.slots {
+			q.chooseLocked(l, j, k, d, rule)
+		}
+	} else {
 		for k := i; ; {
-			q.leaseSlotLocked(l, j, k, maxRcpts)
+			q.chooseLocked(l, j, k, d, rule)
 			if k = q.tb.At(k).Link; k == i {
-				return
+				break
 			}
 		}
 	}
-	e := q.hot[s.Link]
-	j.e = e
-	if !e.tried {
-		j.ReadySince = e.ready
+	if rule.ordered {
+		j.lane = l
+		l.order.Took(s.Bucket, size, len(j.slots))
 	}
-	for _, k := range e.slots {
-		q.leaseSlotLocked(l, j, k, maxRcpts)
+	q.takeLocked(j)
+}
+
+// chooseLocked adds slot i to j's if it goes with destination d.
+func (q *Queue) chooseLocked(l *Lane, j *Job, i uint32, d *dest, rule *leaseRule) {
+	s := q.tb.At(i)
+	if State(s.State()) != Ready || rule.max > 0 && len(j.slots) >= rule.max || rule.unwarned && s.Has(table.Warned) {
+		return
 	}
-	q.holdLocked(e)
-	j.pinLocked()
+	if to := q.destOfLocked(s); to != d && (to.lane != l || to.via != d.via || !rule.mix && to.domain != d.domain) {
+		return
+	}
+	j.slots = append(j.slots, i)
+}
+
+// takeLocked begins the lease of j's slots.
+func (q *Queue) takeLocked(j *Job) {
+	j.Recipients, j.Attempts, j.Failures = j.Recipients[:0], j.Attempts[:0], j.Failures[:0]
+	for _, i := range j.slots {
+		q.unscheduleLocked(i)
+		s := q.tb.At(i)
+		s.SetState(uint8(InFlight))
+		q.states[InFlight]++
+		j.Recipients = append(j.Recipients, int(s.Rcpt))
+		j.Attempts = append(j.Attempts, uint16(s.Attempts))
+	}
+	if j.e != nil {
+		q.holdLocked(j.e)
+		j.pinLocked()
+	}
 }
 
 // pinLocked pins the generation of a text that is not in memory. Under the lock
@@ -122,19 +185,6 @@ func (j *Job) pinLocked() {
 	if e.buf == nil && !e.large && !e.detached && j.q.sp.Pin(e.gen) {
 		j.body.gen = e.gen
 	}
-}
-
-func (q *Queue) leaseSlotLocked(l *Lane, j *Job, i uint32, maxRcpts int) {
-	s := q.tb.At(i)
-	if State(s.State()) != Ready || len(j.slots) >= maxRcpts || q.domains[s.Domain].lane != l {
-		return
-	}
-	q.unscheduleLocked(i)
-	s.SetState(uint8(InFlight))
-	q.states[InFlight]++
-	j.slots = append(j.slots, i)
-	j.Recipients = append(j.Recipients, int(s.Rcpt))
-	j.Attempts = append(j.Attempts, uint16(s.Attempts))
 }
 
 // open finds the envelope and the text of what was leased. It returns false when
@@ -259,6 +309,10 @@ func (j *Job) Settle(results []Result) {
 	if e != nil {
 		q.returnLocked(e, st)
 	}
+	if j.lane != nil {
+		j.lane.doneLocked(j.Flow)
+		j.lane = nil
+	}
 	if len(st.settle.Changes) > 0 {
 		// Under the lock, so that the log has the changes of a recipient in the
 		// order of their versions. Append does not wait.
@@ -323,8 +377,11 @@ func (q *Queue) changeLocked(st *settlement, e *entry, i uint32, state State, du
 	}, due, status.Text)
 	if state.Terminal() {
 		s.SetState(uint8(state))
-		q.leaveLocked(s.Domain)
+		q.leaveLocked(s.Bucket)
 		return true
+	}
+	if state == Deferred && s.Attempts > 0 {
+		q.retryLocked(s)
 	}
 	if e != nil && !e.detached {
 		e.remember(int(s.Rcpt), status)

@@ -15,15 +15,13 @@ type Lane struct {
 	key string
 
 	// Guarded by Queue.mu.
-	ready   int     // recipients
-	waiting int     // recipients in any state
-	ring    *domain // domains with ready recipients, taken in turn
+	ready   int        // recipients
+	waiting int        // recipients in any state
+	ring    table.Ring // buckets with ready recipients, taken in turn where there is no order
+	order   Order      // nil: none
 	waiters waiterList
-
-	// oldest is no later than the arrival of any ready recipient; aged are slots
-	// that NextOlder has found and not yet handed out.
-	oldest int64    // Unix milliseconds; math.MaxInt64: none is ready
-	aged   []uint32 // at most maxAged
+	older   seeker // for NextOlder
+	late    seeker // for NextLate
 }
 
 // Lane returns the lane of a key, which is made on first use.
@@ -36,7 +34,11 @@ func (q *Queue) Lane(key string) *Lane {
 func (q *Queue) laneLocked(key string) *Lane {
 	l := q.lanes[key]
 	if l == nil {
-		l = &Lane{q: q, key: key, oldest: math.MaxInt64}
+		l = &Lane{q: q, key: key}
+		l.older.oldest, l.late.oldest = math.MaxInt64, math.MaxInt64
+		if q.o.Order != nil {
+			l.order = q.o.Order(key)
+		}
 		q.lanes[key] = l
 	}
 	return l
@@ -69,31 +71,6 @@ func (l *Lane) Waiting() int {
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
 	return l.waiting
-}
-
-// ringLocked puts d last in the lane's ring.
-func (l *Lane) ringLocked(d *domain) {
-	if l.ring == nil {
-		d.prev, d.next = d, d
-		l.ring = d
-		return
-	}
-	head := l.ring
-	d.prev, d.next = head.prev, head
-	head.prev.next = d
-	head.prev = d
-}
-
-func (l *Lane) unringLocked(d *domain) {
-	if d.next == d {
-		l.ring = nil
-	} else {
-		d.prev.next, d.next.prev = d.next, d.prev
-		if l.ring == d {
-			l.ring = d.next
-		}
-	}
-	d.prev, d.next = nil, nil
 }
 
 // waiter is a call of Next that waits for a job.
@@ -164,21 +141,29 @@ func (q *Queue) tell(n *notices) {
 	n.lanes = n.lanes[:0]
 }
 
-// Next leases the lane's next ready job: one message with all of its recipients
-// that are ready in this lane, at most maxRcpts of them (0: no limit). The
-// lane's domains take turns; within one the oldest comes first. With nothing
-// ready Next waits until something is, ctx ends or wait has passed, and then
-// returns nil; wait 0 does not block. A closed queue returns nil at once.
+// Lease says how much of a message one lease may take.
+type Lease struct {
+	MaxRecipients int  // 0: no limit
+	MixDomains    bool // recipients of several domains together
+}
+
+// Next leases the lane's next ready job: one message with its recipients that are
+// ready in this lane and go by the same way, as far as lease allows. The lane's
+// Order says which bucket is next, or else the buckets take turns; within one the
+// oldest comes first. With nothing ready, or nothing that may be taken yet, Next
+// waits until something is, ctx ends or wait has passed, and then returns nil; wait
+// 0 does not block. A closed queue returns nil at once.
 //
 // reuse, when not nil, is a job that was settled and whose memory is taken
 // again; when Next returns nil it is still the caller's.
-func (l *Lane) Next(ctx context.Context, wait time.Duration, maxRcpts int, reuse *Job) *Job {
+func (l *Lane) Next(ctx context.Context, wait time.Duration, lease Lease, reuse *Job) *Job {
 	q := l.q
 	j := reuse
 	if j == nil {
 		j = &Job{q: q}
 	}
 	var w *waiter
+	var end time.Time
 	defer func() { q.putWaiter(w) }()
 	for {
 		q.mu.Lock()
@@ -186,7 +171,7 @@ func (l *Lane) Next(ctx context.Context, wait time.Duration, maxRcpts int, reuse
 			q.mu.Unlock()
 			return nil
 		}
-		if q.leaseLocked(l, j, maxRcpts) {
+		if q.leaseLocked(l, j, lease) {
 			q.mu.Unlock()
 			if j.open() {
 				return j
@@ -197,24 +182,41 @@ func (l *Lane) Next(ctx context.Context, wait time.Duration, maxRcpts int, reuse
 			q.mu.Unlock()
 			return nil
 		}
-		if w == nil {
-			w = q.newWaiter(wait)
-		}
-		l.waiters.push(w)
-		q.mu.Unlock()
-		if !l.await(ctx, w) {
+		if now := time.Now(); w == nil {
+			end = now.Add(wait)
+		} else if wait = end.Sub(now); wait <= 0 {
+			q.mu.Unlock()
 			return nil
 		}
+		w = q.newWaiter(w, min(wait, l.opensLocked()))
+		l.waiters.push(w)
+		q.mu.Unlock()
+		l.await(ctx, w)
 	}
 }
 
-// await waits for w's token; false when ctx or the timer ended the wait. A token
-// that came at the same time is passed on, so that no job is left without the
-// waiter that it woke.
-func (l *Lane) await(ctx context.Context, w *waiter) bool {
+// opensLocked is how long it takes until the order lets something go that it holds
+// back now.
+func (l *Lane) opensLocked() time.Duration {
+	o, ok := l.order.(opener)
+	if !ok || l.ready == 0 {
+		return math.MaxInt64
+	}
+	now := l.q.o.Clock().UnixMilli()
+	at := o.NextAt(now)
+	if at == 0 {
+		return math.MaxInt64
+	}
+	return time.Duration(max(at-now, 1)) * time.Millisecond
+}
+
+// await waits for w's token, the end of ctx or the timer. A token that came at the
+// same time as one of those is passed on, so that no job is left without the waiter
+// that it woke.
+func (l *Lane) await(ctx context.Context, w *waiter) {
 	select {
 	case <-w.wake:
-		return true
+		return
 	case <-ctx.Done():
 	case <-w.timer.C:
 	}
@@ -222,17 +224,19 @@ func (l *Lane) await(ctx context.Context, w *waiter) bool {
 	defer l.q.mu.Unlock()
 	if w.listed {
 		l.waiters.remove(w)
-		return false
+		return
 	}
 	<-w.wake
 	if l.ready > 0 {
 		l.wakeLocked()
 	}
-	return false
 }
 
-func (q *Queue) newWaiter(wait time.Duration) *waiter {
-	w, _ := q.waiters.Get().(*waiter)
+// newWaiter readies w, or another one if that is nil.
+func (q *Queue) newWaiter(w *waiter, wait time.Duration) *waiter {
+	if w == nil {
+		w, _ = q.waiters.Get().(*waiter)
+	}
 	if w == nil {
 		return &waiter{wake: make(chan struct{}, 1), timer: time.NewTimer(wait)}
 	}
@@ -245,85 +249,4 @@ func (q *Queue) putWaiter(w *waiter) {
 		w.timer.Stop()
 		q.waiters.Put(w)
 	}
-}
-
-// maxAged bounds the slots that one search of NextOlder keeps.
-const maxAged = 4096
-
-// NextOlder leases a ready job whose message arrived before the moment given, be it
-// behind others in its line, with at most maxRcpts of its recipients (0: no
-// limit); nil when there is none. It never waits. reuse is as for Next.
-//
-// A lane that has nothing so old costs next to nothing, since the least arrival of
-// all its ready recipients is known. One that has is searched once for each 4096
-// that are found, at some 10 ns a ready recipient, all of it under the queue's
-// lock.
-func (l *Lane) NextOlder(before time.Time, maxRcpts int, reuse *Job) *Job {
-	q := l.q
-	j := reuse
-	if j == nil {
-		j = &Job{q: q}
-	}
-	for q.leaseOlder(l, j, before.UnixMilli(), maxRcpts) {
-		if j.open() {
-			return j
-		}
-	}
-	return nil
-}
-
-// leaseOlder leases a job for NextOlder; false when there is none.
-func (q *Queue) leaseOlder(l *Lane, j *Job, before int64, maxRcpts int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return false
-	}
-	for {
-		if len(l.aged) == 0 && !l.searchLocked(before) {
-			return false
-		}
-		i := l.aged[len(l.aged)-1]
-		l.aged = l.aged[:len(l.aged)-1]
-		s := q.tb.At(i)
-		if State(s.State()) != Ready || q.domains[s.Domain].lane != l {
-			continue // it went another way since it was found
-		}
-		if s.IDMilli() >= before { // the caller's clock went back, or another waits in this slot
-			l.oldest = min(l.oldest, s.IDMilli())
-			continue
-		}
-		if !s.Has(table.Hot) && q.behind.Load() {
-			l.oldest, l.aged = min(l.oldest, s.IDMilli()), l.aged[:0]
-			return false
-		}
-		q.leaseSlotsLocked(l, j, i, maxRcpts)
-		return true
-	}
-}
-
-// searchLocked fills l.aged; false when nothing is old enough.
-func (l *Lane) searchLocked(before int64) bool {
-	if l.ring == nil || l.oldest >= before {
-		return false
-	}
-	tb := l.q.tb
-	oldest := int64(math.MaxInt64)
-	for d := l.ring; ; {
-		for i := d.ready.Front(); i != 0; i = tb.Next(i) {
-			switch at := tb.At(i).IDMilli(); {
-			case at >= before:
-				oldest = min(oldest, at)
-			case len(l.aged) == maxAged:
-				return true // what is left keeps l.oldest as it is
-			default:
-				l.aged = append(l.aged, i)
-			}
-		}
-		if d = d.next; d == l.ring {
-			break
-		}
-	}
-	l.oldest = oldest
-	return len(l.aged) > 0
 }

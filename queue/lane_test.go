@@ -16,7 +16,7 @@ func TestOneWaiterWakes(t *testing.T) {
 	l := q.Lane("lane-a.example")
 	got := make(chan *Job, 8)
 	for range 4 {
-		go func() { got <- l.Next(t.Context(), time.Minute, 0, nil) }()
+		go func() { got <- l.Next(t.Context(), time.Minute, Lease{}, nil) }()
 	}
 	waiting := func() int {
 		q.mu.Lock()
@@ -51,13 +51,13 @@ func TestRebind(t *testing.T) {
 	var lane atomic.Pointer[string]
 	first, second := "first", "second"
 	lane.Store(&first)
-	q := open(t, vfs.NewMem(), func(o *Options) { o.Bind = func([]byte) string { return *lane.Load() } })
+	q := open(t, vfs.NewMem(), func(o *Options) { o.Bind = func(_, _ []byte) string { return *lane.Load() } })
 	for range 3 {
 		put(t, q, "x", "u@a.example")
 	}
 	lane.Store(&second)
 	got := make(chan *Job)
-	go func() { got <- q.Lane("second").Next(t.Context(), time.Minute, 0, nil) }()
+	go func() { got <- q.Lane("second").Next(t.Context(), time.Minute, Lease{}, nil) }()
 	q.Rebind()
 	if j := <-got; j == nil {
 		t.Fatal("nothing is in the new lane")

@@ -21,7 +21,7 @@ func settleAll(t testing.TB, q *Queue, st State, due time.Time) int {
 	t.Helper()
 	n := 0
 	for _, l := range q.Lanes() {
-		for j := l.Next(t.Context(), 0, 0, nil); j != nil; j = l.Next(t.Context(), 0, 0, j) {
+		for j := l.Next(t.Context(), 0, Lease{}, nil); j != nil; j = l.Next(t.Context(), 0, Lease{}, j) {
 			n += len(j.Recipients)
 			j.Settle(all(j, st, due))
 		}
@@ -153,7 +153,7 @@ func TestMemoryIsShort(t *testing.T) {
 	}
 	l := q.Lane("lane-a.example")
 	for n := range 40 {
-		j := l.Next(t.Context(), 0, 1, nil)
+		j := l.Next(t.Context(), 0, Lease{MaxRecipients: 1}, nil)
 		if got := textOf(t, j); got != strings.Repeat(fmt.Sprint(n%10), 16_000) {
 			t.Fatalf("message %d: text of %d bytes", n, len(got))
 		}
@@ -276,7 +276,7 @@ func TestPassageAllocates(t *testing.T) {
 		if err := d.Commit(ctx); err != nil {
 			t.Fatal(err)
 		}
-		j = l.Next(ctx, time.Second, 1, j)
+		j = l.Next(ctx, time.Second, Lease{MaxRecipients: 1}, j)
 		j.Settle(res)
 	}
 	for range 500 {

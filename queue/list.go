@@ -150,14 +150,14 @@ func (l *listing) prefixesLocked() [][]byte {
 		return [][]byte{rows.SenderPrefix(nil, append([]byte{'@'}, m.fromDomain...))}
 	case m.Lane != "":
 		var ps [][]byte
-		for _, d := range l.q.domains {
+		for _, d := range l.q.dests {
 			if d == nil || d.waiting == 0 || d.lane.key != m.Lane {
 				continue
 			}
 			if len(ps) == maxSources {
 				return nil
 			}
-			ps = append(ps, rows.DomainPrefix(nil, []byte(d.name)))
+			ps = append(ps, rows.DomainPrefix(nil, []byte(d.domain)))
 		}
 		return ps
 	}
@@ -340,7 +340,7 @@ func (l *listing) addStateLocked(k uint32) *RecipientState {
 	s := q.tb.At(k)
 	r := RecipientState{
 		Index: int(s.Rcpt), State: State(s.State()), Version: s.Version, Attempts: uint16(s.Attempts),
-		Lane: q.domains[s.Domain].lane.key,
+		Lane: q.destOfLocked(s).lane.key,
 	}
 	if r.State == Deferred {
 		r.Due = q.timeOf(s.Due)
@@ -393,7 +393,7 @@ func (l *listing) readRows(id mail.ID, known bool) (bool, error) {
 		if !known {
 			r.State, r.Version, r.Attempts = State(l.rcpt.State), l.rcpt.Version, l.rcpt.Attempts
 			r.Due = time.UnixMilli(l.rcpt.DueUnixMilli)
-			r.Lane = q.bind(l.rcpt.Domain)
+			r.Lane = q.bind(l.rcpt.Domain, nil)
 		}
 	}
 	if !known {

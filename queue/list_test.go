@@ -40,7 +40,7 @@ func fillMixed(t *testing.T, q *Queue, n int) {
 		}
 		states := []State{Deferred, Held, Failed, Deferred}
 		for _, l := range q.Lanes() {
-			for j := l.Next(t.Context(), 0, 1, nil); j != nil; j = l.Next(t.Context(), 0, 1, j) {
+			for j := l.Next(t.Context(), 0, Lease{MaxRecipients: 1}, nil); j != nil; j = l.Next(t.Context(), 0, Lease{MaxRecipients: 1}, j) {
 				j.Settle([]Result{{
 					State: states[(k+j.Recipients[0])%4], Due: time.Now().Add(time.Hour), Attempt: k%2 == 0,
 					Status: mail.NewStatus(uint16(421+k%2), 4, uint16(k%3), 1, fmt.Sprint("reply ", k)),
@@ -172,7 +172,7 @@ func TestDrop(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	id := put(t, q, "flies", "x@c.example", "y@c.example", "z@c.example")
-	j := q.Lane("lane-c.example").Next(t.Context(), 0, 2, nil)
+	j := q.Lane("lane-c.example").Next(t.Context(), 0, Lease{MaxRecipients: 2}, nil)
 	done := make(chan ActionResult)
 	go func() {
 		res, err := q.Drop(context.Background(), Filter{IDs: []mail.ID{id}}, "spam", nil)

@@ -35,7 +35,7 @@ type loaded struct {
 	attempts uint8
 	state    State
 	version  uint32
-	domain   uint32
+	bucket   uint32
 	due      int64
 }
 
@@ -122,7 +122,7 @@ func (l *loader) unfinished() mail.ID {
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
 	for ; n > 0 && l.chunk[n-1].id == id; n-- {
-		l.q.domains[l.chunk[n-1].domain].uses--
+		l.q.bk.At(l.chunk[n-1].bucket).Uses--
 	}
 	l.chunk = l.chunk[:n]
 	return id
@@ -189,9 +189,13 @@ func (l *loader) read(it *pebble.Iterator) (loaded, error) {
 	if st.Terminal() || st == 0 || st == InFlight {
 		st = Ready
 	}
+	var p Placement
+	if row.Attempts > 0 {
+		p.Band = BandRetry
+	}
 	return loaded{
 		id: id, rcpt: uint16(rcpt), attempts: uint8(min(row.Attempts, 255)), state: st,
-		version: row.Version, due: row.DueUnixMilli, domain: l.q.useDomainName(row.Domain),
+		version: row.Version, due: row.DueUnixMilli, bucket: l.q.useBucketOf(row.Domain, &p),
 	}, nil
 }
 
@@ -202,7 +206,7 @@ func (l *loader) enter() {
 	q.mu.Lock()
 	for k := range l.chunk {
 		r := &l.chunk[k]
-		q.domains[r.domain].uses--
+		q.bk.At(r.bucket).Uses--
 		if k == 0 || r.id != l.chunk[k-1].id {
 			l.ring = l.ring[:0]
 		}
@@ -211,14 +215,14 @@ func (l *loader) enter() {
 			continue // more incarnations than slots can tell apart
 		}
 		s := q.tb.At(i)
-		s.Rcpt, s.Domain, s.Version, s.Attempts = r.rcpt, r.domain, r.version, r.attempts
+		s.Rcpt, s.Bucket, s.Version, s.Attempts = r.rcpt, r.bucket, r.version, r.attempts
 		if len(l.ring) == 0 {
 			q.messages++
 			q.index.Put(q.tb, i)
 		}
 		l.ring = append(l.ring, i)
 		q.ringLocked(l.ring)
-		q.joinLocked(r.domain)
+		q.joinLocked(r.bucket)
 		q.inherited++
 		q.scheduleLocked(i, r.state, q.dueAtStart(r.due, l.now), &told)
 	}

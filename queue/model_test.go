@@ -78,7 +78,7 @@ func (m *model) open() {
 	q, err := Open(Options{
 		FS: fs, Dir: "q", Clock: m.clock, SegmentBytes: 256 << 10, Segments: 4,
 		LargeBytes: 16 << 10, ColdBytes: 64 << 10, HotMessages: 12, MemoryBytes: 256 << 10, ReserveBytes: 1,
-		Bind: func(domain []byte) string {
+		Bind: func(domain, _ []byte) string {
 			return fmt.Sprint("lane", (int(domain[0])+int(m.binds.Load()))%3)
 		},
 		DiskFree: func() (uint64, uint64, error) {
@@ -179,7 +179,7 @@ func (m *model) lease() {
 	if len(ls) == 0 || len(m.jobs) >= 6 {
 		return
 	}
-	j := ls[m.rng.IntN(len(ls))].Next(m.t.Context(), 0, 1+m.rng.IntN(4), nil)
+	j := ls[m.rng.IntN(len(ls))].Next(m.t.Context(), 0, Lease{MaxRecipients: 1 + m.rng.IntN(4), MixDomains: m.rng.IntN(2) == 0}, nil)
 	if j == nil {
 		return
 	}

@@ -135,7 +135,7 @@ func (w *worker) pickOneLocked(e *entry) int64 {
 			r.Code, r.Enhanced = p.code, p.enhanced
 			r.Text = append([]byte(nil), p.text...) // remember overwrites it
 		}
-		m.rcpts = append(m.rcpts, moverRecipient{rcpt: uint32(s.Rcpt), domain: q.domains[s.Domain].name, row: r})
+		m.rcpts = append(m.rcpts, moverRecipient{rcpt: uint32(s.Rcpt), domain: q.destOfLocked(s).domain, row: r})
 	}
 	if e.large {
 		return 0

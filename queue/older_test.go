@@ -15,7 +15,7 @@ import (
 )
 
 // one binds every domain to the same lane.
-func one(o *Options) { o.Bind = func([]byte) string { return "lane" } }
+func one(o *Options) { o.Bind = func(_, _ []byte) string { return "lane" } }
 
 // NextOlder finds what is old enough wherever it stands, hands each message out
 // once, and nothing that is younger.
@@ -38,7 +38,7 @@ func TestNextOlder(t *testing.T) {
 		put(t, q, "young", fmt.Sprintf("u@d%d.example", k%3))
 	}
 	for range want { // what comes back from a retry goes to the end of its line
-		j := l.Next(t.Context(), 0, 0, nil)
+		j := l.Next(t.Context(), 0, Lease{}, nil)
 		j.Settle(all(j, Deferred, clock()))
 	}
 	now.Add(int64(time.Second))
@@ -93,7 +93,7 @@ func TestFreshMailPassesMoved(t *testing.T) {
 		q.mu.Lock()
 		moved := 0
 		for range 2 * n {
-			if i := q.nextLocked(l, false); i != 0 && !q.tb.At(i).Has(table.Hot) {
+			if i, _ := q.nextLocked(l, false); i != 0 && !q.tb.At(i).Has(table.Hot) {
 				moved++
 			}
 		}
@@ -101,7 +101,7 @@ func TestFreshMailPassesMoved(t *testing.T) {
 			t.Error("moved messages have no turn")
 		}
 		for range 2 * n {
-			if i := q.nextLocked(l, true); i != 0 {
+			if i, _ := q.nextLocked(l, true); i != 0 {
 				if !q.tb.At(i).Has(table.Hot) {
 					t.Error("a moved message is next")
 				}
@@ -123,7 +123,7 @@ func TestFreshMailPassesMoved(t *testing.T) {
 func TestDropLetsBe(t *testing.T) {
 	q := open(t, vfs.NewMem())
 	id := put(t, q, "flies", "x@a.example", "y@a.example")
-	j := q.Lane("lane-a.example").Next(t.Context(), 0, 1, nil)
+	j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{MaxRecipients: 1}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	started := make(chan ActionResult)
 	go func() {

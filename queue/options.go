@@ -40,10 +40,19 @@ type Options struct {
 	// MaxInterval is the longest retry interval: at start no recipient is due
 	// later than that from now. 0: 4 h.
 	MaxInterval time.Duration
+	// Place, when not nil, says where recipient rcpt of a message waits. It is called
+	// at accept, and at Open for what is in the hot spool, from several goroutines.
+	// What it puts into p is copied when it has returned.
+	Place func(env *mail.Envelope, rcpt int, p *Placement)
 	// Bind returns the key of the lane that a recipient domain (lower-cased,
-	// may be empty) takes. It is called at accept, while loading and by
-	// Rebind, from several goroutines. The slice is valid during the call.
-	Bind func(domain []byte) string
+	// may be empty) takes by the way that Place has named. It is called at accept,
+	// while loading and by Rebind, from several goroutines. The slices are valid
+	// during the call.
+	Bind func(domain, via []byte) string
+	// Order, when not nil, makes the order of a lane as that is made; nil for one
+	// whose buckets take turns. It is called under the queue's lock and must not call
+	// the queue.
+	Order func(laneKey string) Order
 	// OnReady, when not nil, is called when a lane got ready jobs and no
 	// waiter was there to take them. Never under a lock; it must not block.
 	OnReady func(l *Lane)

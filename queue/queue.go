@@ -54,18 +54,22 @@ type Queue struct {
 
 	acceptTold notices // the spool's goroutine's own
 
+	flows     *flows
+	rebinding sync.Mutex // held by Rebind and RebindDomain; taken before mu
+
 	mu     sync.Mutex // guards following
 	tb     *table.Table
+	bk     *table.Buckets
 	index  table.Index
 	wheel  table.Wheel
 	lanes  map[string]*Lane
 	closed bool // by Close or a failure: nothing new
 	ended  bool // Close was called
 
-	domains     []*domain
-	domainOf    map[string]uint32
-	domainFree  []uint32
-	domainsUsed int
+	dests       []*dest           // by number, from 1 on
+	destOf      map[string]uint32 // by domain: the first
+	destFree    []uint32
+	bucketsUsed int // in which something waits
 	bindEpoch   uint64
 
 	hot      []*entry
@@ -98,7 +102,8 @@ type Queue struct {
 // where those apply.
 func Open(o Options) (*Queue, error) {
 	q := &Queue{
-		o: o, fs: o.FS, tb: table.New(), lanes: make(map[string]*Lane), domainOf: make(map[string]uint32),
+		o: o, fs: o.FS, tb: table.New(), bk: table.NewBuckets(), flows: newFlows(),
+		lanes: make(map[string]*Lane), dests: make([]*dest, 1), destOf: make(map[string]uint32),
 		drops: make(map[uint32][]dropRef), stop: make(chan struct{}), loaded: make(chan struct{}),
 		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1),
 	}

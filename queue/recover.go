@@ -241,10 +241,10 @@ func (rc *recovery) insert(id mail.ID, rec *recovered) error {
 	if err != nil {
 		return fmt.Errorf("%w: message %v: %w", ErrDamaged, id, err)
 	}
-	doms := make([]uint32, len(env.Recipients))
+	buckets := make([]uint32, len(env.Recipients))
 	var scratch []byte
 	for k := range env.Recipients {
-		doms[k], scratch = q.useDomain(env.Recipients[k].Address, scratch)
+		buckets[k], scratch = q.useBucket(env, k, scratch)
 	}
 	now := q.o.Clock()
 	q.mu.Lock()
@@ -253,8 +253,8 @@ func (rc *recovery) insert(id mail.ID, rec *recovered) error {
 	e.size, e.crc, e.large, e.ready = rec.size, rec.crc, rec.large, now
 	q.messages++
 	q.hotBytes += e.size
-	for k, n := range doms {
-		q.domains[n].uses--
+	for k, n := range buckets {
+		q.bk.At(n).Uses--
 		ch := rec.changeOf(uint32(k))
 		if ch != nil && State(ch.State).Terminal() {
 			continue
@@ -288,6 +288,9 @@ func (q *Queue) restoreLocked(i uint32, e *entry, ch *record.Change, now time.Ti
 	s := q.tb.At(i)
 	s.Version, s.Attempts = ch.Version, uint8(min(ch.Attempts, 255))
 	e.tried = true
+	if s.Attempts > 0 {
+		q.retryLocked(s)
+	}
 	e.remember(int(ch.Recipient), mail.Status{Code: ch.Code, Enhanced: ch.Enhanced, Text: ch.Text})
 	q.scheduleLocked(i, State(ch.State), q.dueAtStart(ch.DueUnixMilli, now), nil)
 }

@@ -32,7 +32,7 @@ func TestFreshMailMovesWhileLoading(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate := make(chan struct{})
-	q, err := Open(Options{FS: mem, Dir: "q", SegmentBytes: 2 << 20, Segments: 4, Bind: func(d []byte) string {
+	q, err := Open(Options{FS: mem, Dir: "q", SegmentBytes: 2 << 20, Segments: 4, Bind: func(d, _ []byte) string {
 		if len(d) == len("a.example") {
 			<-gate // what is loaded waits here
 		}
@@ -42,7 +42,7 @@ func TestFreshMailMovesWhileLoading(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, q, "fresh", "u@fresh.example")
-	j := q.Lane("fresh.example").Next(t.Context(), time.Second, 0, nil)
+	j := q.Lane("fresh.example").Next(t.Context(), time.Second, Lease{}, nil)
 	j.Settle(all(j, Delivered, time.Time{}))
 	select {
 	case <-q.Loaded():
@@ -71,13 +71,13 @@ func TestDuplicatesAreBounded(t *testing.T) {
 	}
 	l := q.Lane("lane-a.example")
 	for range 20 {
-		j := l.Next(t.Context(), 0, 0, nil)
+		j := l.Next(t.Context(), 0, Lease{}, nil)
 		j.Settle(all(j, Delivered, time.Time{}))
 	}
-	flying := l.Next(t.Context(), 0, 0, nil)
+	flying := l.Next(t.Context(), 0, Lease{}, nil)
 	// Any synced group behind the settlements makes them durable with it.
 	put(t, q, "x", "u@a.example")
-	late := l.Next(t.Context(), 0, 0, nil)
+	late := l.Next(t.Context(), 0, Lease{}, nil)
 	late.Settle(all(late, Delivered, time.Time{}))
 	cut := open(t, fs.CrashClone(vfs.CrashCloneCfg{}))
 	ready := cut.Lane("lane-a.example").ReadyCount()
@@ -85,7 +85,7 @@ func TestDuplicatesAreBounded(t *testing.T) {
 		t.Errorf("%d ready after a power cut", ready)
 	}
 	again := false
-	for j := cut.Lane("lane-a.example").Next(t.Context(), 0, 0, nil); j != nil; j = cut.Lane("lane-a.example").Next(t.Context(), 0, 0, nil) {
+	for j := cut.Lane("lane-a.example").Next(t.Context(), 0, Lease{}, nil); j != nil; j = cut.Lane("lane-a.example").Next(t.Context(), 0, Lease{}, nil) {
 		again = again || j.id == flying.id && j.Attempts[0] == 0
 	}
 	if !again {
@@ -115,7 +115,7 @@ func TestReplayedEvents(t *testing.T) {
 	id := put(t, q, "marker", "u@b.example")
 	q.Logged(q.LogMark())
 	id2 := put(t, q, "new", "u@a.example", "v@a.example")
-	j := q.Lane("lane-a.example").Next(t.Context(), 0, 0, nil)
+	j := q.Lane("lane-a.example").Next(t.Context(), 0, Lease{}, nil)
 	j.Settle([]Result{{State: Delivered, Attempt: true}, {State: Deferred, Due: time.Now().Add(time.Hour), Attempt: true}})
 	put(t, q, "last", "u@c.example")
 	var got []string
@@ -211,7 +211,7 @@ func TestLargeMessages(t *testing.T) {
 		t.Errorf("%d files, %d bytes", files(), q.Counts().Bytes)
 	}
 	for range 3 {
-		j := q.Lane("lane-a.example").Next(t.Context(), 10*time.Second, 0, nil)
+		j := q.Lane("lane-a.example").Next(t.Context(), 10*time.Second, Lease{}, nil)
 		if textOf(t, j) != text {
 			t.Error("another text")
 		}
@@ -250,7 +250,7 @@ func TestColdSegmentsShrink(t *testing.T) {
 	before := segments()
 	l := q.Lane("lane-a.example")
 	for n := range 60 {
-		j := l.Next(t.Context(), 10*time.Second, 0, nil)
+		j := l.Next(t.Context(), 10*time.Second, Lease{}, nil)
 		if textOf(t, j) != texts[j.Envelope.ID] {
 			t.Fatal("another text")
 		}

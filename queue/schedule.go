@@ -46,20 +46,23 @@ func (q *Queue) scheduleLocked(i uint32, st State, due uint32, told *notices) {
 	}
 }
 
-// readyLocked puts a ready slot into its domain's line and wakes one waiter.
+// readyLocked puts a ready slot into its bucket's line and wakes one waiter.
 func (q *Queue) readyLocked(i uint32, s *table.Slot, front bool, told *notices) {
-	d := q.domains[s.Domain]
-	l := d.lane
+	b := q.bk.At(s.Bucket)
+	l := q.dests[b.Dest].lane
 	if front {
-		d.ready.PushFront(q.tb, i)
+		b.Ready.PushFront(q.tb, i)
 	} else {
-		d.ready.PushBack(q.tb, i)
+		b.Ready.PushBack(q.tb, i)
 	}
-	if d.ready.Len() == 1 {
-		l.ringLocked(d)
+	if b.Ready.Len() == 1 {
+		l.addLocked(s.Bucket, b)
 	}
 	l.ready++
-	l.oldest = min(l.oldest, s.IDMilli())
+	l.older.oldest = min(l.older.oldest, s.IDMilli())
+	if !s.Has(table.Warned) {
+		l.late.oldest = min(l.late.oldest, s.IDMilli())
+	}
 	if told != nil && !l.wakeLocked() {
 		told.add(l)
 	}
@@ -72,11 +75,12 @@ func (q *Queue) unscheduleLocked(i uint32) {
 	q.states[st]--
 	switch st {
 	case Ready:
-		d := q.domains[s.Domain]
-		d.ready.Remove(q.tb, i)
-		d.lane.ready--
-		if d.ready.Len() == 0 {
-			d.lane.unringLocked(d)
+		b := q.bk.At(s.Bucket)
+		l := q.dests[b.Dest].lane
+		b.Ready.Remove(q.tb, i)
+		l.ready--
+		if b.Ready.Len() == 0 {
+			l.removeLocked(s.Bucket)
 		}
 	case Deferred:
 		q.wheel.Remove(q.tb, i)

@@ -220,7 +220,7 @@ func (e *Engine) Queue() *queue.Queue { return e.queue }
 
 // bind names the lane of a domain. No domain is the bare postmaster of a system
 // that names nobody for it: that mail is held.
-func (e *Engine) bind(domain []byte) string {
+func (e *Engine) bind(domain, _ []byte) string {
 	var hop mail.Hop
 	if len(domain) == 0 {
 		hop = mail.Hop{Kind: mail.HopHold}

@@ -38,7 +38,8 @@ func (s *source) Next(ctx context.Context, wait time.Duration) *mail.Delivery {
 		return nil
 	}
 	f := s.take()
-	return s.fly(f, s.l.q.Next(s.l.e.pull, wait, s.l.e.o.RecipientsPerTransaction, f.job))
+	lease := queue.Lease{MaxRecipients: s.l.e.o.RecipientsPerTransaction, MixDomains: true}
+	return s.fly(f, s.l.q.Next(s.l.e.pull, wait, lease, f.job))
 }
 
 // older returns a delivery of a message that arrived before the moment given, nil

@@ -6,11 +6,11 @@ import "postrider/internal/invariants"
 // one list or one wheel at most.
 type List struct {
 	head, tail uint32
-	n          int
+	n          uint32
 }
 
 // Len returns the number of slots in l.
-func (l *List) Len() int { return l.n }
+func (l *List) Len() int { return int(l.n) }
 
 // Front returns the first slot, or 0.
 func (l *List) Front() uint32 { return l.head }

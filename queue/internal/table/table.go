@@ -1,8 +1,9 @@
 // Package table is the queue's memory of waiting recipients: one slot of 40
 // bytes for each, in pages that hold no pointer and lie outside the collector's
-// heap, so that it neither scans them nor lets the heap grow in proportion. Beside the slots there are an index from message id to
-// slot, a timer wheel of due times, and first in first out lists, all of which
-// run through the slots' own links.
+// heap, so that it neither scans them nor lets the heap grow in proportion. Beside
+// the slots there are an index from message id to slot, a timer wheel of due times,
+// first in first out lists, all of which run through the slots' own links, and the
+// buckets in which slots wait, made like the slots.
 //
 // Guarantees: a waiting recipient costs 40 bytes, and its message about 7 more
 // in the index; every operation is O(1), but Index.Put, which now and then
@@ -17,9 +18,6 @@ package table
 import (
 	"encoding/binary"
 	"runtime"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"postrider/internal/invariants"
 	"postrider/internal/mail"
@@ -33,7 +31,7 @@ type Slot struct {
 	origin     uint16 // number of the id's node and incarnation
 	Due        uint32 // in the owner's ticks
 	Version    uint32
-	Domain     uint32 // number of the recipient's domain
+	Bucket     uint32 // number of the bucket in which it waits
 	next, prev uint32 // within one list, or one bucket of the wheel
 	// Link is the owner's: the number of a hot entry, or of the next slot in
 	// the ring of those of the same message.
@@ -50,6 +48,7 @@ type Flag uint8
 const (
 	Hot         Flag = 1 << 4 // Link names a hot entry
 	DropPending Flag = 1 << 5 // an operator wants it dropped when its lease ends
+	Warned      Flag = 1 << 6 // its sender was told of the delay
 
 	stateMask = 0x0f
 )
@@ -103,26 +102,6 @@ func New() *Table {
 	return t
 }
 
-// mappings are the pages as the system knows them.
-type mappings struct{ mapped [][]byte }
-
-func (m *mappings) release() {
-	for _, b := range m.mapped {
-		// Nothing can be done about an error: the memory is not used any more.
-		_ = unix.Munmap(b)
-	}
-}
-
-// page returns a new page, or nil when there is no memory.
-func (m *mappings) page() *page {
-	b, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(page{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		return nil
-	}
-	m.mapped = append(m.mapped, b)
-	return (*page)(unsafe.Pointer(unsafe.SliceData(b)))
-}
-
 // At returns slot i, which must have come from Alloc. The pointer stays valid
 // for the table's life.
 func (t *Table) At(i uint32) *Slot { return &t.pages[i>>pageShift][i&(pageSlots-1)] }
@@ -168,7 +147,7 @@ func (t *Table) grow() bool {
 	if base >= MaxSlots {
 		return false
 	}
-	p := t.maps.page()
+	p := mapPage[page](t.maps)
 	if p == nil {
 		return false
 	}
