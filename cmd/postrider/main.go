@@ -84,6 +84,7 @@ func rootCommand() *cobra.Command {
 		queueCommand(load),
 		logCommand(load),
 		statusCommand(load),
+		explainCommand(load),
 	)
 	return root
 }

@@ -105,6 +105,17 @@ func (c *Client) Message(ctx context.Context, id mail.ID) (*Message, error) {
 	return &m, c.get(ctx, "/api/v1/messages/"+id.String(), &m)
 }
 
+// Explain asks what would become of mail from an address, which may be empty, to
+// one.
+func (c *Client) Explain(ctx context.Context, to, from string) (*Explanation, error) {
+	v := url.Values{"to": {to}}
+	if from != "" {
+		v.Set("from", from)
+	}
+	var e Explanation
+	return &e, c.get(ctx, "/api/v1/explain?"+v.Encode(), &e)
+}
+
 // Raw copies the text of a message to w.
 func (c *Client) Raw(ctx context.Context, id mail.ID, w io.Writer) error {
 	resp, err := c.do(ctx, http.MethodGet, "/api/v1/messages/"+id.String()+"/raw")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +12,9 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"postrider/internal/mail"
 )
 
 // Options are what the interface serves, and where.
@@ -37,6 +33,9 @@ type Options struct {
 	Status  func() Status
 	Checks  func() []Check // of readiness
 	Metrics http.Handler
+	// Explain tells what would become of mail from an address, which may be empty,
+	// to one. nil: there is nobody who knows.
+	Explain func(ctx context.Context, to, from string) (*Explanation, error)
 	// Failed is told of a server that stopped although nobody closed it; nil:
 	// nobody is told.
 	Failed func(error)
@@ -149,6 +148,7 @@ func (s *Server) figures(m *http.ServeMux) {
 func (s *Server) content(m *http.ServeMux, guard func(http.HandlerFunc) http.Handler) {
 	m.Handle("GET /api/v1/queue", guard(s.list))
 	m.Handle("GET /api/v1/messages/{id}", guard(s.show))
+	m.Handle("GET /api/v1/explain", guard(s.explain))
 	m.Handle("GET /api/v1/messages/{id}/raw", guard(s.raw))
 	m.Handle("POST /api/v1/queue/drop", guard(s.drop))
 	m.Handle("POST /api/v1/queue/confirm-clock", guard(s.confirmClock))
@@ -247,146 +247,4 @@ func bounded(h http.Handler) http.Handler {
 		header.Set("Content-Security-Policy", "default-src 'none'")
 		h.ServeHTTP(w, r)
 	})
-}
-
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	checks, code := s.o.Checks(), http.StatusOK
-	for _, c := range checks {
-		if !c.OK {
-			code = http.StatusServiceUnavailable
-		}
-	}
-	reply(w, code, checks)
-}
-
-// list writes one message a line, so that a long queue needs memory on neither
-// side. A failure after the first line is told as a last line with "error".
-func (s *Server) list(w http.ResponseWriter, r *http.Request) {
-	sel, err := ParseSelector(r.URL.Query())
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
-	var lost error
-	n := 0
-	err = s.o.Queue.List(r.Context(), sel, func(m *Message) bool {
-		n++
-		lost = enc.Encode(m)
-		return lost == nil
-	})
-	switch {
-	case lost != nil || err == nil:
-	case n == 0:
-		failWith(w, err)
-	default:
-		_ = enc.Encode(problem{Error: err.Error()}) // if that is lost too, the client has gone
-	}
-}
-
-func (s *Server) show(w http.ResponseWriter, r *http.Request) {
-	id, err := mail.ParseID(r.PathValue("id"))
-	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	var found []byte
-	var bad error
-	err = s.o.Queue.List(r.Context(), Selector{IDs: []mail.ID{id}}, func(m *Message) bool {
-		found, bad = json.Marshal(m)
-		return false
-	})
-	switch err = errors.Join(err, bad); {
-	case err != nil:
-		failWith(w, err)
-	case found == nil:
-		failWith(w, ErrNotFound)
-	default:
-		reply(w, http.StatusOK, json.RawMessage(found))
-	}
-}
-
-func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
-	id, err := mail.ParseID(r.PathValue("id"))
-	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	text, size, err := s.o.Queue.Raw(r.Context(), id)
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	defer text.Close() // only read
-	w.Header().Set("Content-Type", "message/rfc822")
-	// A text that turns out damaged ends early, and with its length announced the
-	// client sees that it is not whole.
-	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
-	_, _ = io.Copy(w, text)
-}
-
-// drop needs a reason, and a selector that selects: a forgotten one must not
-// empty the queue.
-func (s *Server) drop(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	sel, err := ParseSelector(q, "reason", "actor", "all")
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	reason := q.Get("reason")
-	if reason == "" {
-		fail(w, http.StatusBadRequest, "a reason is needed")
-		return
-	}
-	if sel.All() && q.Get("all") != "true" {
-		fail(w, http.StatusBadRequest, "no selector: that would drop the whole queue (all=true if it is meant)")
-		return
-	}
-	actor := q.Get("actor")
-	if actor == "" {
-		actor = "api"
-	}
-	result, err := s.o.Queue.Drop(r.Context(), sel, actor, reason)
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	reply(w, http.StatusOK, result)
-}
-
-func (s *Server) confirmClock(w http.ResponseWriter, _ *http.Request) {
-	was, err := s.o.Queue.ConfirmClock()
-	switch {
-	case err != nil:
-		failWith(w, err)
-	case !was:
-		fail(w, http.StatusNotFound, "nobody doubted the clock")
-	default:
-		reply(w, http.StatusOK, struct{}{})
-	}
-}
-
-type problem struct {
-	Error string `json:"error"`
-}
-
-func reply(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(v) // a lost client needs nothing
-}
-
-func fail(w http.ResponseWriter, code int, text string) { reply(w, code, problem{Error: text}) }
-
-func failWith(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, ErrNotFound):
-		fail(w, http.StatusNotFound, err.Error())
-	case errors.Is(err, ErrSelector):
-		fail(w, http.StatusBadRequest, err.Error())
-	default:
-		fail(w, http.StatusInternalServerError, err.Error())
-	}
 }
