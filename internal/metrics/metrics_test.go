@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,25 @@ func TestRegisteredAtStart(t *testing.T) {
 	} {
 		if !strings.Contains(text, "\n"+want) {
 			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// Every metric of ours is in the reference.
+func TestTheReferenceIsComplete(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := metrics.New("1.0.0", time.Now())
+	r.Watch(metrics.Sources{})
+	families, err := r.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "postrider_") && !strings.Contains(string(page), "`"+f.GetName()+"`") {
+			t.Errorf("%s is not in operations.md", f.GetName())
 		}
 	}
 }

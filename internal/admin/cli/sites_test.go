@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,10 @@ func TestSites(t *testing.T) {
 //
 // Covers O9.
 func TestEveryWaitHasWords(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
 	for _, gate := range admin.Gates() {
 		w := admin.NewWhy(gate, now, now, "")
@@ -68,5 +73,8 @@ func TestEveryWaitHasWords(t *testing.T) {
 			t.Errorf("%s: %+v", gate, w)
 		}
 		seen[w.Text] = true
+		if !strings.Contains(string(page), "`"+gate+"`") {
+			t.Errorf("%s is not in operations.md", gate)
+		}
 	}
 }
