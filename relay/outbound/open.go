@@ -11,11 +11,19 @@ import (
 // is when the server had said its greeting, as far as it came.
 func (s *session) open(ctx context.Context) (greeted time.Time, err *Error) {
 	defer s.cutAt(ctx)()
+	if s.implicitTLS() {
+		if err := s.handshake(); err != nil {
+			return greeted, err
+		}
+	}
 	if err := s.ask(PhaseGreeting, s.c.Greeting); err != nil {
 		return greeted, err
 	}
 	greeted = time.Now()
 	if err := s.ask(PhaseHello, s.c.Hello); err != nil {
+		return greeted, err
+	}
+	if err := s.secure(); err != nil {
 		return greeted, err
 	}
 	x := &s.c.Extensions

@@ -25,6 +25,10 @@
 // only if they keep the grammar. A body that proves to be corrupt is cut off
 // before its end, and Delivery.Corrupt is set.
 //
+// A policy that demands encryption is kept or the mail waits. Under mail.TLSMay a
+// failed handshake costs a new connection, in clear, and is remembered for the
+// host; mail.Remote tells what was wanted and what was got.
+//
 // All judgement of failures is in trouble.go.
 //
 // # Concurrency
@@ -36,6 +40,8 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"sync"
@@ -68,6 +74,11 @@ type Options struct {
 	// Connect makes a connection to an address ("tcp" or "unix"); nil: the
 	// system's way, from the source's address. It is told to stop after Dial.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	// Roots are the authorities whose certificates are trusted; nil: the system's.
+	Roots *x509.CertPool
+	// BrokenTLS is how long a host with which no handshake succeeds gets mail in
+	// clear at once, where the policy allows it; 0: 4 h.
+	BrokenTLS time.Duration
 	// Session draws the id of a connection; nil: a counter of this Transport.
 	Session func() uint64
 }
@@ -76,6 +87,8 @@ const (
 	maxInFlight     = 16       // the bound of guarantee G3
 	flightTextBytes = 64 << 10 // larger texts wait until their recipients are accepted
 	pieceBytes      = 64 << 10 // texts that are not in memory are read in such pieces
+
+	resumable = 1024 // hosts whose TLS sessions are kept, a few KiB each
 
 	// Replies that may be outstanding before some are read. A server that writes
 	// them before it reads on needs room for them in the socket buffers, or both
@@ -91,6 +104,8 @@ type Transport struct {
 	sessions atomic.Uint64
 	idle     sync.Pool // of *session, for their memory
 	families families
+	broken   brokenHosts
+	resume   tls.ClientSessionCache
 }
 
 // New returns a Transport.
@@ -119,7 +134,10 @@ func New(o Options) *Transport {
 	if o.Sessions <= 0 {
 		o.Sessions = 2
 	}
-	return &Transport{o: o}
+	if o.BrokenTLS <= 0 {
+		o.BrokenTLS = 4 * time.Hour
+	}
+	return &Transport{o: o, resume: tls.NewLRUClientSessionCache(resumable)}
 }
 
 // Serve connects as eg says and sends what src gives, until src has nothing for the

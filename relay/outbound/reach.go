@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -129,23 +130,44 @@ func (s *session) try(ctx context.Context, i int) (up, more bool) {
 	if v6 := isV6(target); v6 || r.failedV6 {
 		s.t.families.worked(s.eg.Source.Name, v6)
 	}
-	s.attach(won.conn, target)
-	greeted, err := s.open(ctx)
-	s.connect = time.Since(won.began)
+	may := s.eg.TLS.Level == mail.TLSMay && !s.implicitTLS()
+	s.inClear = may && s.t.broken.has(target.Host)
+	greeted, err := s.opened(ctx, won)
+	if err != nil && may && errors.Is(err.Err, errHandshake) && ctx.Err() == nil {
+		// In clear, but never on a connection that a handshake was tried on.
+		s.inClear = true
+		if won = s.dialOne(ctx, won.at); won.err != nil {
+			err.Err = errors.Join(err.Err, won.err)
+		} else if greeted, err = s.opened(ctx, won); err == nil {
+			s.t.broken.add(target.Host, s.t.o.BrokenTLS)
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		s.hangUp()
 		return false, false
 	case err != nil:
-		s.hangUp()
 		r.sessions++
 		s.judged(target, err, 0)
 		// RFC 5321 section 4.2.1: 4yz is for now; who is told to come back later
 		// and goes next door has not come back later.
 		return false, !(err.Said && err.Status.Code < 500)
 	}
+	if s.state != nil {
+		s.t.broken.remove(target.Host)
+	}
 	s.judged(target, nil, greeted.Sub(won.began))
 	return true, false
+}
+
+// opened opens a connection that was dialled; with an error it is closed.
+func (s *session) opened(ctx context.Context, d dialled) (greeted time.Time, err *Error) {
+	s.attach(d.conn, &s.tries.list[d.at])
+	if greeted, err = s.open(ctx); err != nil {
+		s.hangUp()
+	}
+	s.connect = time.Since(d.began) - s.handshakeTook
+	return greeted, err
 }
 
 // judged tells of what came of a target.

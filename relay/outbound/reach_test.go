@@ -3,6 +3,7 @@ package outbound_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -26,14 +27,18 @@ import (
 //	slow         the connection stands after 100 ms
 //	"554 text"   such a greeting
 //	lost         a connection that ends before the greeting
-//	anything else: it takes mail, and offers those words in EHLO
+//	anything else: it takes mail, and offers those words in EHLO, "_" for " "
+//
+// Words with "!" say what comes of STARTTLS: !reset, !stall, !inject, !454.
 type farm struct {
 	hosts map[string]string
+	tls   *tls.Config
 
 	mu     sync.Mutex // guards following
 	dials  []string
 	wg     sync.WaitGroup
 	greets []string // what was said in EHLO
+	said   []string // commands and texts, since the last EHLO
 }
 
 func (f *farm) connect(ctx context.Context, _, address string) (net.Conn, error) {
@@ -57,7 +62,7 @@ func (f *farm) connect(ctx context.Context, _, address string) (net.Conn, error)
 			return nil, ctx.Err()
 		}
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs := wire(0)
 	f.wg.Go(func() {
 		switch {
 		case way == "lost":
@@ -73,8 +78,8 @@ func (f *farm) connect(ctx context.Context, _, address string) (net.Conn, error)
 	return ours, nil
 }
 
-// take serves without PIPELINING.
-func (f *farm) take(conn net.Conn, offer string) {
+// take serves, a command at a time.
+func (f *farm) take(conn net.Conn, way string) {
 	defer func() { _ = conn.Close() }()
 	in := bufio.NewReader(conn)
 	say := func(s string) { _, _ = io.WriteString(conn, s+"\r\n") }
@@ -85,19 +90,39 @@ func (f *farm) take(conn net.Conn, offer string) {
 			return
 		}
 		line = strings.TrimSpace(line)
+		f.note(line)
 		switch {
 		case text:
 			if text = line != "."; !text {
 				say("250 2.0.0 taken")
 			}
 		case strings.HasPrefix(line, "EHLO"):
-			f.mu.Lock()
-			f.greets = append(f.greets, line)
-			f.mu.Unlock()
-			for w := range strings.FieldsSeq(offer) {
-				say("250-" + w)
+			say("250-x")
+			for w := range strings.FieldsSeq(way) {
+				if w[0] != '!' {
+					say("250-" + strings.ReplaceAll(w, "_", " "))
+				}
 			}
 			say("250 HELP")
+		case line == "STARTTLS":
+			switch {
+			case strings.Contains(way, "!454"):
+				say("454 4.7.0 not now")
+				continue
+			case strings.Contains(way, "!inject"):
+				say("220 go\r\n250-injected\r\n250 AUTH PLAIN")
+			default:
+				say("220 go")
+			}
+			if strings.Contains(way, "!reset") {
+				return
+			}
+			if strings.Contains(way, "!stall") {
+				_, _ = io.Copy(io.Discard, conn)
+				return
+			}
+			conn = tls.Server(conn, f.tls)
+			in.Reset(conn)
 		case line == "DATA":
 			text = true
 			say("354 go")
@@ -105,6 +130,16 @@ func (f *farm) take(conn net.Conn, offer string) {
 			say("250 2.1.0 ok")
 		}
 	}
+}
+
+func (f *farm) note(line string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(line, "EHLO") {
+		f.greets = append(f.greets, line)
+		f.said = nil
+	}
+	f.said = append(f.said, line)
 }
 
 // heard writes hearings, one word each.

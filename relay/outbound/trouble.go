@@ -20,6 +20,7 @@ const (
 	PhaseConnect  Phase = iota + 1 // dialling
 	PhaseGreeting                  // waiting for the 220
 	PhaseHello                     // EHLO, HELO or LHLO
+	PhaseTLS                       // STARTTLS and the handshake
 	PhaseSession                   // a transaction
 )
 
@@ -32,6 +33,8 @@ func (p Phase) String() string {
 		return "greeting"
 	case PhaseHello:
 		return "hello"
+	case PhaseTLS:
+		return "tls"
 	case PhaseSession:
 		return "session"
 	}
@@ -64,23 +67,26 @@ func (e *Error) MailStatus() mail.Status { return e.Status }
 // a connection may be right tomorrow, so those are temporary; what is wrong with
 // the message for a server that lacks an extension is for good.
 var (
-	statusNoTarget  = mail.NewStatus(451, 4, 4, 4, "the next hop has no address")
-	statusNoName    = mail.NewStatus(451, 4, 4, 3, "the name of the next hop could not be resolved")
-	statusNoSource  = mail.NewStatus(451, 4, 3, 5, "the address to send from is not one of this system")
-	statusNoAnswer  = mail.NewStatus(451, 4, 4, 1, "no answer from the next hop")
-	statusRefused   = mail.NewStatus(451, 4, 4, 1, "connection refused by the next hop")
-	statusLost      = mail.NewStatus(451, 4, 4, 2, "connection to the next hop lost")
-	statusTimeout   = mail.NewStatus(451, 4, 4, 2, "the next hop did not answer in time")
-	statusCut       = mail.NewStatus(451, 4, 3, 2, "this system was shut down before the next hop had answered")
-	statusProtocol  = mail.NewStatus(451, 4, 5, 0, "the next hop does not keep the protocol")
-	statusCorrupt   = mail.NewStatus(451, 4, 3, 0, "stored message is damaged")
-	statusUnread    = mail.NewStatus(451, 4, 3, 0, "stored message could not be read")
-	statusBareLines = mail.NewStatus(550, 5, 6, 11, "message has a CR or LF that stands alone")
-	statusEightBit  = mail.NewStatus(550, 5, 6, 3, "message has 8-bit text and the next hop takes none")
-	statusUTF8      = mail.NewStatus(550, 5, 6, 7, "message needs SMTPUTF8 and the next hop has it not")
-	statusTooBig    = mail.NewStatus(552, 5, 3, 4, "message is larger than the next hop takes")
-	statusSender    = mail.NewStatus(553, 5, 1, 7, "sender address cannot be written")
-	statusRecipient = mail.NewStatus(553, 5, 1, 3, "recipient address cannot be written")
+	statusNoTarget    = mail.NewStatus(451, 4, 4, 4, "the next hop has no address")
+	statusNoName      = mail.NewStatus(451, 4, 4, 3, "the name of the next hop could not be resolved")
+	statusNoSource    = mail.NewStatus(451, 4, 3, 5, "the address to send from is not one of this system")
+	statusNoAnswer    = mail.NewStatus(451, 4, 4, 1, "no answer from the next hop")
+	statusRefused     = mail.NewStatus(451, 4, 4, 1, "connection refused by the next hop")
+	statusLost        = mail.NewStatus(451, 4, 4, 2, "connection to the next hop lost")
+	statusTimeout     = mail.NewStatus(451, 4, 4, 2, "the next hop did not answer in time")
+	statusCut         = mail.NewStatus(451, 4, 3, 2, "this system was shut down before the next hop had answered")
+	statusNoTLS       = mail.NewStatus(451, 4, 7, 10, "the next hop offers no encryption")
+	statusHandshake   = mail.NewStatus(451, 4, 7, 5, "TLS handshake with the next hop failed")
+	statusCertificate = mail.NewStatus(451, 4, 7, 5, "the certificate of the next hop is not one that is trusted")
+	statusProtocol    = mail.NewStatus(451, 4, 5, 0, "the next hop does not keep the protocol")
+	statusCorrupt     = mail.NewStatus(451, 4, 3, 0, "stored message is damaged")
+	statusUnread      = mail.NewStatus(451, 4, 3, 0, "stored message could not be read")
+	statusBareLines   = mail.NewStatus(550, 5, 6, 11, "message has a CR or LF that stands alone")
+	statusEightBit    = mail.NewStatus(550, 5, 6, 3, "message has 8-bit text and the next hop takes none")
+	statusUTF8        = mail.NewStatus(550, 5, 6, 7, "message needs SMTPUTF8 and the next hop has it not")
+	statusTooBig      = mail.NewStatus(552, 5, 3, 4, "message is larger than the next hop takes")
+	statusSender      = mail.NewStatus(553, 5, 1, 7, "sender address cannot be written")
+	statusRecipient   = mail.NewStatus(553, 5, 1, 3, "recipient address cannot be written")
 )
 
 var (

@@ -17,7 +17,9 @@ import (
 // prolong it.
 type Timeouts struct {
 	Greeting time.Duration // the 220; 0: 5 min
-	Hello    time.Duration // EHLO, HELO, LHLO; 0: 5 min
+	Hello    time.Duration // EHLO, HELO, LHLO, STARTTLS; 0: 5 min
+	TLS      time.Duration // the handshake; 0: 1 min
+	Auth     time.Duration // each reply of a login; 0: 2 min
 	Mail     time.Duration // MAIL and RSET; 0: 5 min
 	Rcpt     time.Duration // 0: 5 min
 	Data     time.Duration // the 354; 0: 2 min
@@ -35,6 +37,8 @@ func (t Timeouts) withDefaults() Timeouts {
 	}
 	set(&t.Greeting, 5*time.Minute)
 	set(&t.Hello, 5*time.Minute)
+	set(&t.TLS, time.Minute)
+	set(&t.Auth, 2*time.Minute)
 	set(&t.Mail, 5*time.Minute)
 	set(&t.Rcpt, 5*time.Minute)
 	set(&t.Data, 2*time.Minute)
@@ -67,7 +71,8 @@ const (
 //
 // A Client belongs to one goroutine; only Limit may be called from another.
 type Client struct {
-	conn    net.Conn
+	conn    net.Conn // where the conversation is
+	raw     net.Conn // below it, when it is encrypted; else the same
 	replies ReplyReader
 	out     []byte
 	sent    int64 // bytes that conn took
@@ -94,7 +99,7 @@ func NewClient(conn net.Conn, o ClientOptions) *Client {
 // Reset readies c for another connection and keeps its memory.
 func (c *Client) Reset(conn net.Conn, o ClientOptions) {
 	auth := c.Extensions.AuthText[:0]
-	c.conn = conn
+	c.conn, c.raw = conn, conn
 	c.replies.Reset((*replySource)(c))
 	c.out = c.out[:0]
 	c.sent, c.err = 0, nil
@@ -121,7 +126,7 @@ func (c *Client) Limit(t time.Time) {
 		}
 	}
 	// An error means that the connection is closed already: nothing to limit.
-	_ = c.conn.SetDeadline(t)
+	_ = c.raw.SetDeadline(t)
 }
 
 // Greeting reads the server's greeting.
@@ -189,7 +194,7 @@ type replySource Client
 
 func (s *replySource) Read(p []byte) (int, error) {
 	if s.replyIn > 0 {
-		s.readBy = (*Client)(s).deadline(s.readBy, s.replyIn, s.conn.SetReadDeadline)
+		s.readBy = (*Client)(s).deadline(s.readBy, s.replyIn, s.raw.SetReadDeadline)
 		s.replyIn = 0
 	}
 	return s.conn.Read(p)
@@ -240,7 +245,7 @@ func (c *Client) Flush() error {
 }
 
 func (c *Client) write(p []byte) error {
-	c.writeBy = c.deadline(c.writeBy, c.t.Block, c.conn.SetWriteDeadline)
+	c.writeBy = c.deadline(c.writeBy, c.t.Block, c.raw.SetWriteDeadline)
 	n, err := c.conn.Write(p)
 	c.sent += int64(n)
 	return err
