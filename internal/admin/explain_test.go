@@ -61,6 +61,11 @@ func TestStateOf(t *testing.T) {
 			t.Errorf("%s: %s", gate, got)
 		}
 	}
+	for _, state := range admin.States() {
+		if gate := admin.GateOf(state); admin.StateOf(admin.NewWhy(gate, time.Time{}, time.Time{}, "")) == admin.StateSuspended || (gate == admin.GateTurn) != (state == "ready") {
+			t.Errorf("%s: %s", state, gate)
+		}
+	}
 	if admin.StateOf(nil) != admin.StateOK {
 		t.Error("a site that nothing holds is not ok")
 	}

@@ -46,6 +46,24 @@ func Gates() []string {
 	}
 }
 
+// GateOf returns the gate of a recipient in a state of the queue whose site holds
+// nothing.
+func GateOf(state string) string {
+	switch state {
+	case "inflight":
+		return GateInFlight
+	case "deferred":
+		return GateRetry
+	case "held":
+		return GateHeld
+	case "failed":
+		return GateNotice
+	case "quarantined":
+		return GateQuarantined
+	}
+	return GateTurn
+}
+
 // NewWhy returns a Why with the words of its gate. since and until may be zero,
 // reason empty.
 func NewWhy(gate string, since, until time.Time, reason string) *Why {

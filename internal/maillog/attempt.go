@@ -24,6 +24,7 @@ type Attempt struct {
 	Wait      time.Duration // ready in the queue before the attempt
 	Next      time.Time     // of the next attempt, for Deferred
 	Flow      string        // whose mail it is, for fairness; may be empty
+	Gate      string        // what held it last before the attempt; may be empty
 	Notice    mail.ID       // the message that tells the sender, for Bounced, Expired and Delayed; zero: none is owed
 
 	Rule   string // why, when a rule of the configuration did it
@@ -113,6 +114,7 @@ func (e *event) marshalAttempt(enc zapcore.ObjectEncoder) {
 		enc.AddInt64("size", env.SizeBytes)
 		enc.AddDuration("age_ms", max(0, e.now.Sub(time.UnixMicro(env.ArrivedMicro))))
 	}
+	addText(enc, "gate", a.Gate)
 	addDuration(enc, "t_wait_ms", a.Wait)
 	addDuration(enc, "t_dns_ms", a.Timings.DNS)
 	addDuration(enc, "t_conn_ms", a.Timings.Connect)

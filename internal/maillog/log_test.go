@@ -68,7 +68,7 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	deferred := attempt
 	deferred.Status = mail.NewStatus(421, 4, 7, 0, "too many connections")
 	deferred.Class, deferred.Next = mail.ClassRate, time.UnixMicro(env.ArrivedMicro).Add(5*time.Minute)
-	deferred.Flow = "alice"
+	deferred.Flow, deferred.Gate = "alice", "window"
 	l.Deferred(&deferred)
 	failed := attempt
 	failed.Status = mail.NewStatus(550, 5, 1, 1, "no such user")
@@ -115,9 +115,10 @@ func envelope() *mail.Envelope {
 }
 
 // Each event is one line of JSON that stands alone, with the version first, a
-// number without gaps, and the message's id in every line about it.
+// number without gaps, and the message's id in every line about it. What became of
+// an attempt says how the connection was protected.
 //
-// Covers O1.
+// Covers O1, S6.
 func TestEveryEvent(t *testing.T) {
 	at := time.Date(2026, 11, 22, 21, 30, 4, 212345678, time.UTC)
 	var out bytes.Buffer
@@ -144,6 +145,12 @@ func TestEveryEvent(t *testing.T) {
 		}
 		if !strings.HasPrefix(line, `{"v":1,"ts":"2026-11-22T21:30:`) || e["seq"] != float64(i+1) || e["node"] != "mx1" {
 			t.Errorf("line %d: %s", i, line)
+		}
+		switch e["ev"] {
+		case "delivered", "deferred", "bounced":
+			if e["tls"] != "TLS1.3" || e["tls_cipher"] != "TLS_AES_128_GCM_SHA256" || e["tls_policy"] != "verify" || e["tls_verdict"] != "verified" {
+				t.Errorf("without the facts of TLS: %s", line)
+			}
 		}
 		if _, about := e["rid"]; about && e["id"] != envelope().ID.String() {
 			t.Errorf("no id: %s", line)
