@@ -72,3 +72,18 @@ func (w *waits) add(lanes []Lane, sites *TopN) map[waitKey]time.Duration {
 	}
 	return totals
 }
+
+// ages is the histogram of what waits. Its sum is not known and stands at 0.
+func ages(q *Queue) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(q.AgeBounds))
+	var below uint64
+	for k, bound := range q.AgeBounds {
+		below += uint64(q.Ages[k])
+		buckets[bound.Seconds()] = below
+	}
+	all := below
+	if n := len(q.AgeBounds); n < len(q.Ages) {
+		all += uint64(q.Ages[n])
+	}
+	return prometheus.MustNewConstHistogram(descQueueAge, all, 0, buckets)
+}

@@ -204,30 +204,6 @@ func (r *Registry) Rejected(listener, cmd string, code uint16, rule string) {
 	r.rejected.WithLabelValues(listener, cmd, class, rule).Inc()
 }
 
-// Site holds the counters of one site, looked up once and kept by its lane.
-type Site struct {
-	attempts [results]prometheus.Counter
-	replies  *prometheus.CounterVec // of this site, by class
-}
-
-// Site returns the counters of a site. Beyond MaxSites they are those of
-// "other".
-func (r *Registry) Site(name string) *Site {
-	label := r.sites.Label(name)
-	s := &Site{replies: r.replies.MustCurryWith(prometheus.Labels{"site": label})}
-	for i, result := range resultNames {
-		s.attempts[i] = r.attempts.WithLabelValues(label, result)
-	}
-	return s
-}
-
-// Attempts counts n recipients of an attempt that ended so.
-func (s *Site) Attempts(result Result, n int) { s.attempts[result].Add(float64(n)) }
-
-// Reply counts a reply that deferred or refused a recipient. class is one of the
-// event log's.
-func (s *Site) Reply(class string) { s.replies.WithLabelValues(class).Inc() }
-
 // Reloaded notes the outcome of loading the configuration; the first load counts
 // as one.
 func (r *Registry) Reloaded(now time.Time, ok bool) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"postrider/internal/metrics"
@@ -163,6 +164,29 @@ func TestWhatTheWayOutCounts(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
+}
+
+// The rate of a site is that of the last seconds, of deliveries alone.
+func TestPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := metrics.New("1.0.0", time.Now()).Site("a")
+		for range 30 {
+			s.Attempts(metrics.ResultOK, 3)
+			s.Attempts(metrics.ResultTemp, 5)
+			time.Sleep(time.Second)
+		}
+		if got := s.PerSecond(); got != 3 {
+			t.Errorf("%v a second", got)
+		}
+		time.Sleep(5 * time.Second)
+		if got := s.PerSecond(); got != 1.5 {
+			t.Errorf("%v a second half of the time after the end", got)
+		}
+		time.Sleep(time.Minute)
+		if got := s.PerSecond(); got != 0 {
+			t.Errorf("%v a second long after", got)
+		}
+	})
 }
 
 func TestTopNKeepsTheFirst(t *testing.T) {
