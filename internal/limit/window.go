@@ -2,87 +2,149 @@ package limit
 
 import "time"
 
-// Window is how many deliveries may be under way to one destination. It opens
-// while they succeed and closes when the destination shows that it is
-// overloaded: by successes it grows by one for each full window of them (so its
-// growth a second does not depend on how wide it is), by a failure it halves.
-// After a halving further failures are those of deliveries that were already
-// under way, so no second one counts until a window's worth of results has come
-// in. Enough failures in a row with no success between them close it for a
-// while.
+// Window is how many connections may be open to one destination at a time. Until
+// the first loss, or the size that was learned before, each success adds one, so
+// that it doubles with each window of them; from then on a full window of successes
+// adds one. A loss (the destination says that there are too many) takes it to 0.7
+// of what was open at once, and no further loss counts until as many results have
+// come in as were under way then, since those tell of the same moment: growth waits
+// for success and loss does not, the reverse hysteresis of Postfix's scheduler.
 //
-// A Window is not safe for concurrent use.
+// The size at which a loss came is remembered. Going there again takes several
+// windows of success, and twice as many each time it was in vain: against a limit
+// that stands, the losses become rare; one that has gone is found out.
+//
+// A Window belongs to its owner, who guards it. The zero Window is of use after
+// Open.
 type Window struct {
-	c      WindowConfig
-	size   int
-	credit int // successes since the window last grew
-	grace  int // results to come that started before the last halving
-	row    int // failures without a success between them
-	until  time.Time
+	size      float32
+	most      float32
+	threshold float32 // slow start ends there; 0: there was no loss yet
+	ceiling   float32 // size of the last loss; 0: not known, or passed
+	credit    float32 // successes since the last growth
+	hold      int32   // results to come of what was under way at the last loss
+	vain      uint8   // times that the ceiling was tried in vain
 }
 
-// WindowConfig bounds a window.
-type WindowConfig struct {
-	Start int           // 0: 5
-	Most  int           // 0: 20
-	Dead  int           // failures in a row that close it; 0: never
-	Pause time.Duration // for how long it is closed then
-}
+// StartWindow is the size of a window that has learned nothing.
+const StartWindow = 2
 
-// NewWindow returns a window at its start size.
-func NewWindow(c WindowConfig) *Window {
-	if c.Most <= 0 {
-		c.Most = 20
+const (
+	lossFactor   = 0.7
+	ceilingFirst = 4 // windows of success before the ceiling is tried again
+	ceilingTries = 5 // doublings of that, at most
+
+	// IdleWindow is the rest after which a window loses half of what it is above its
+	// start: what was learned of a destination's capacity gets old (RFC 2861 does
+	// the same with TCP's window).
+	IdleWindow = time.Minute
+)
+
+// Open makes the window new: at most is its bound (less than 1 counts as 1), learned
+// a size that was good before, 0 when none is known; fresh is how much of that is
+// still believed, from 0 to 1.
+func (w *Window) Open(most int, learned, fresh float64) {
+	*w = Window{most: float32(max(most, 1))}
+	w.size = min(StartWindow, w.most)
+	if learned > 0 {
+		w.threshold = min(float32(learned), w.most)
+		w.size = min(max(w.size, float32(learned*fresh)), w.most)
 	}
-	if c.Start <= 0 {
-		c.Start = 5
-	}
-	c.Start = min(c.Start, c.Most)
-	return &Window{c: c, size: c.Start}
 }
 
-// Size is how many may be under way at now: 0 while closed, at least 1 else.
-func (w *Window) Size(now time.Time) int {
-	if now.Before(w.until) {
+// Bound changes the window's bound.
+func (w *Window) Bound(most int) {
+	w.most = float32(max(most, 1))
+	w.size = min(w.size, w.most)
+}
+
+// Size is how many connections may be open: at least 1.
+func (w *Window) Size() int { return max(1, int(w.size+0.5)) }
+
+// Learned is the size to begin with next time; 0 when nothing was learned.
+func (w *Window) Learned() float64 {
+	if w.size <= StartWindow && w.threshold == 0 {
 		return 0
 	}
-	return w.size
+	return float64(max(w.size, w.threshold))
 }
 
-// OpensAt returns when a closed window opens; the zero time when it is open.
-func (w *Window) OpensAt(now time.Time) time.Time {
-	if now.Before(w.until) {
-		return w.until
+// Success counts a good result while open connections were open or being opened,
+// and up of them had come up. A window that is not used up does not grow, since
+// that the destination is good for more is not known; and slow start does not run
+// ahead of the connections that come up.
+func (w *Window) Success(open, up int) {
+	if w.hold > 0 {
+		w.hold--
 	}
-	return time.Time{}
-}
-
-// Success counts a delivery that the destination took.
-func (w *Window) Success() {
-	w.row = 0
-	w.grace = max(0, w.grace-1)
+	size := w.Size()
+	if w.threshold == 0 || w.size < w.threshold {
+		if open >= size && size < 2*up {
+			w.size = min(w.size+1, w.most)
+		}
+		return
+	}
+	if up < size {
+		return
+	}
 	w.credit++
-	if w.credit >= w.size {
-		w.credit = 0
-		w.size = min(w.size+1, w.c.Most)
+	need := float32(size)
+	if w.ceiling > 0 && size+1 >= int(w.ceiling) {
+		need *= float32(int(ceilingFirst) << w.vain)
 	}
+	if w.credit < need {
+		return
+	}
+	w.credit = 0
+	if size >= int(w.ceiling) { // held for as long as it took to try it
+		w.ceiling, w.vain = 0, 0
+	}
+	w.size = min(w.size+1, w.most)
 }
 
-// Failure counts a delivery that failed for a reason that belongs to the
-// destination (a connection refused, a 421), not to the message.
-func (w *Window) Failure(now time.Time) {
+// Loss says that the destination does not take what inUse connections ask of it;
+// underWay is how many results are to come of what began before. It reports
+// whether the window was cut.
+func (w *Window) Loss(inUse, underWay int) bool {
+	if w.hold > 0 {
+		w.hold--
+		return false
+	}
+	at := float32(min(max(inUse, 1), w.Size()))
+	if d := at - w.ceiling; w.ceiling > 0 && d <= 1 && d >= -1 {
+		w.vain = min(w.vain+1, ceilingTries)
+	} else {
+		w.vain = 0
+	}
+	w.ceiling = at
+	w.size = max(1, at*lossFactor)
+	w.threshold = w.size
 	w.credit = 0
-	w.row++
-	if w.c.Dead > 0 && w.row >= w.c.Dead {
-		w.row, w.grace = 0, 0
-		w.size = 1
-		w.until = now.Add(w.c.Pause)
+	w.hold = int32(max(underWay-1, 0))
+	return true
+}
+
+// Restart takes the window back to its start: the destination was away. The size
+// that was good before is reached by slow start.
+func (w *Window) Restart() {
+	w.threshold = max(w.threshold, w.size)
+	w.size = min(StartWindow, w.most)
+	w.credit, w.hold = 0, 0
+}
+
+// Idle says that for d nothing was sent.
+func (w *Window) Idle(d time.Duration) {
+	n := int(d / IdleWindow)
+	if n == 0 {
 		return
 	}
-	if w.grace > 0 {
-		w.grace--
-		return
+	start := min(StartWindow, w.most)
+	if w.size > start {
+		w.threshold = max(w.threshold, w.size*3/4)
+		w.size = start + (w.size-start)/float32(int(1)<<min(n, 20))
 	}
-	w.grace = w.size - 1
-	w.size = max(1, w.size/2)
+	w.credit, w.hold = 0, 0
+	if n >= 10 {
+		w.ceiling, w.vain = 0, 0
+	}
 }

@@ -1,0 +1,239 @@
+package schedule
+
+import (
+	"container/heap"
+	"time"
+)
+
+// site is what the lanes of one site share: its part of all connections.
+type site struct {
+	lanes   int
+	held    int // connections
+	waiting laneList
+	turn    uint64
+	at      int     // in its heap; -1: in none
+	sure    bool    // it is known to be quick
+	good    instant // last success
+	first   instant // since when it holds connections
+}
+
+// A site is quick when it took mail not long ago, in not much time. One that holds
+// connections and takes nothing for slowAfter is not, whatever it was.
+const (
+	slowAfter = instant(time.Minute)
+	slowTook  = 10 * time.Second
+)
+
+func (s *Scheduler) siteLocked(name string) *site {
+	st := s.sites[name]
+	if st == nil {
+		st = &site{at: -1}
+		s.sites[name] = st
+	}
+	return st
+}
+
+// roomLocked reports whether a site may have one more of all connections. Places go
+// to who holds fewest (max-min fairness); a tenth is kept for sites that hold none,
+// and all that are slow, or that have yet to show that they are not, share half.
+func (s *Scheduler) roomLocked(st *site, at instant) bool {
+	s.doubtLocked(st, at)
+	if !s.fitsLocked(st) {
+		return false
+	}
+	for _, h := range [...]*siteHeap{&s.quick, &s.slow} {
+		if len(*h) > 0 {
+			if top := (*h)[0]; top != st && top.held < st.held && s.fitsLocked(top) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *Scheduler) fitsLocked(st *site) bool {
+	kept := int(float64(s.o.Connections) * s.o.NewShare)
+	free, unsure := s.o.Connections-s.used, s.o.Connections/2
+	if st.held == 0 {
+		unsure += kept
+	} else {
+		free -= kept
+	}
+	return free > 0 && (st.sure || s.unsure < max(unsure, 1))
+}
+
+// doubtLocked takes back that a site is quick.
+func (s *Scheduler) doubtLocked(st *site, at instant) {
+	if st.sure && st.held > 0 && at-max(st.good, st.first) > slowAfter {
+		s.sureLocked(st, false)
+	}
+}
+
+func (s *Scheduler) sureLocked(st *site, sure bool) {
+	if st.sure == sure {
+		return
+	}
+	waits := st.at >= 0
+	if waits {
+		heap.Remove(s.heapOf(st), st.at)
+	}
+	st.sure = sure
+	if sure {
+		s.unsure -= st.held
+	} else {
+		s.unsure += st.held
+	}
+	if waits {
+		heap.Push(s.heapOf(st), st)
+	}
+}
+
+// holdLocked counts n connections more or less.
+func (s *Scheduler) holdLocked(st *site, at instant, n int) {
+	if st.held == 0 {
+		st.first = at
+	}
+	st.held += n
+	s.used += n
+	if !st.sure {
+		s.unsure += n
+	}
+	if st.at >= 0 {
+		heap.Fix(s.heapOf(st), st.at)
+	}
+}
+
+// yieldsLocked reports that a site has so many more connections than one that waits
+// that it should give one up.
+func (s *Scheduler) yieldsLocked(st *site) bool {
+	if len(s.quick) > 0 && s.quick[0] != st && s.quick[0].held+1 < st.held {
+		return true
+	}
+	return !st.sure && len(s.slow) > 0 && s.slow[0] != st && s.slow[0].held+1 < st.held
+}
+
+// nextLocked returns the lane that should have the place that l has given up. It
+// leaves its line: when it finds the place gone, it lines up again.
+func (s *Scheduler) nextLocked(l *Lane, at instant) *Lane {
+	for _, g := range [...]*group{l.provider, l.source} {
+		if g == nil {
+			continue
+		}
+		if w := s.firstLocked(&g.waiting, at); w != nil {
+			return w
+		}
+	}
+	for _, h := range [...]*siteHeap{&s.quick, &s.slow} {
+		for range min(len(*h), 4) {
+			if len(*h) == 0 || !s.fitsLocked((*h)[0]) {
+				break
+			}
+			if w := s.firstLocked(&(*h)[0].waiting, at); w != nil {
+				return w
+			}
+		}
+	}
+	return nil
+}
+
+// firstLocked returns the first of a line that would be let through. Who would not
+// goes to the line of the bound that is in the way now.
+func (s *Scheduler) firstLocked(q *laneList, at instant) *Lane {
+	for range 8 {
+		w := q.head
+		if w == nil {
+			return nil
+		}
+		w.unlistLocked()
+		gate, _ := w.shutLocked(at)
+		if gate != GateNone || w.ready == 0 {
+			continue // its own time will come
+		}
+		gate, _, list := w.placeLocked(at)
+		if gate == GateNone {
+			return w
+		}
+		w.listLocked(list)
+		if list == q {
+			return nil
+		}
+	}
+	return nil
+}
+
+// laneList is a line of lanes that wait for a place; the zero value is empty.
+type laneList struct {
+	head, tail *Lane
+}
+
+func (l *Lane) listLocked(q *laneList) {
+	if q == nil {
+		return
+	}
+	l.list, l.prev, l.next = q, q.tail, nil
+	if q.tail != nil {
+		q.tail.next = l
+	} else {
+		q.head = l
+	}
+	q.tail = l
+	if st := l.site; q == &st.waiting && st.at < 0 {
+		l.s.turn++
+		st.turn = l.s.turn
+		heap.Push(l.s.heapOf(st), st)
+	}
+}
+
+func (l *Lane) unlistLocked() {
+	q := l.list
+	if q == nil {
+		return
+	}
+	if l.prev != nil {
+		l.prev.next = l.next
+	} else {
+		q.head = l.next
+	}
+	if l.next != nil {
+		l.next.prev = l.prev
+	} else {
+		q.tail = l.prev
+	}
+	l.list, l.next, l.prev = nil, nil, nil
+	if st := l.site; q == &st.waiting && q.head == nil && st.at >= 0 {
+		heap.Remove(l.s.heapOf(st), st.at)
+	}
+}
+
+// siteHeap has the site on top that holds fewest connections, of equal ones the one
+// that has waited longest.
+type siteHeap []*site
+
+func (s *Scheduler) heapOf(st *site) *siteHeap {
+	if st.sure {
+		return &s.quick
+	}
+	return &s.slow
+}
+
+func (h siteHeap) Len() int { return len(h) }
+func (h siteHeap) Less(i, j int) bool {
+	return h[i].held < h[j].held || h[i].held == h[j].held && h[i].turn < h[j].turn
+}
+func (h siteHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+func (h *siteHeap) Push(x any) {
+	st := x.(*site)
+	st.at = len(*h)
+	*h = append(*h, st)
+}
+func (h *siteHeap) Pop() any {
+	old := *h
+	st := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	st.at = -1
+	return st
+}

@@ -1,0 +1,67 @@
+package schedule
+
+import "time"
+
+// Take asks for the next transaction of a connection. When it may not be begun, wait
+// says after which time to ask again; 0 means that the connection shall end.
+func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.atLocked(now)
+	l.adoptLocked(at)
+	switch l.state {
+	case opened:
+		l.leaveLocked()
+		return false, 0
+	case halfOpen:
+		if l.out {
+			return false, 0
+		}
+	case closed:
+		if l.conns-l.leaving > l.window.Size() || s.yieldsLocked(l.site) {
+			l.leaveLocked()
+			return false, 0
+		}
+	}
+	if at < l.pause {
+		l.gateLocked(at, GateRate, l.pause)
+		return false, time.Duration(l.pause - at)
+	}
+	if gate, wait := l.paceLocked(moment(at)); wait > 0 {
+		l.gateLocked(at, gate, at+instant(wait))
+		return false, wait
+	}
+	l.out = l.state == halfOpen
+	return true, 0
+}
+
+func (l *Lane) leaveLocked() { l.leaving = min(l.leaving+1, l.conns) }
+
+// paceLocked takes a message's token from each bucket, or none and says how long
+// to wait.
+func (l *Lane) paceLocked(now time.Time) (gate Gate, wait time.Duration) {
+	paces := [...]struct {
+		c *caps
+		g Gate
+	}{{&l.caps, GateRate}, {&l.source.caps, GateSource}, {nil, GateProvider}}
+	if l.provider != nil {
+		paces[2].c = &l.provider.caps
+	}
+	for _, p := range paces {
+		if p.c != nil && p.c.messageRate.Interval > 0 && p.c.messages.Tokens(now, p.c.messageRate) == 0 {
+			if w := time.Duration(bucketWait(p.c.messages, now, p.c.messageRate)); w > wait {
+				gate, wait = p.g, w
+			}
+		}
+	}
+	if wait > 0 {
+		return gate, wait
+	}
+	for _, p := range paces {
+		if p.c != nil && p.c.messageRate.Interval > 0 {
+			p.c.messages.Take(now, p.c.messageRate, 1)
+		}
+	}
+	return GateNone, 0
+}
