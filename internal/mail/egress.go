@@ -89,5 +89,12 @@ type TLSPolicy struct {
 // next hop whose policy is TLSNone.
 type Login struct {
 	User     string
-	Password string
+	Password string `json:"-"`
 }
+
+// String leaves the password out, so that nothing that prints a Login, or what
+// holds one, tells it.
+func (l Login) String() string { return "login of " + l.User }
+
+// GoString does the same for %#v.
+func (l Login) GoString() string { return l.String() }

@@ -26,6 +26,9 @@ func (s *session) open(ctx context.Context) (greeted time.Time, err *Error) {
 	if err := s.secure(); err != nil {
 		return greeted, err
 	}
+	if err := s.login(); err != nil {
+		return greeted, err
+	}
 	x := &s.c.Extensions
 	s.strict = !x.Set.Has(smtp.Pipelining)
 	s.chunking = x.Set.Has(smtp.Chunking)

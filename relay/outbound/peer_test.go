@@ -138,6 +138,11 @@ func (s *goSession) Data(r io.Reader) error {
 func startGoServer(t *testing.T, set func(*gosmtp.Server)) (*goServer, mail.Hop) {
 	t.Helper()
 	g := &goServer{}
+	return g, startBackend(t, g, set)
+}
+
+func startBackend(t *testing.T, g gosmtp.Backend, set func(*gosmtp.Server)) mail.Hop {
+	t.Helper()
 	srv := gosmtp.NewServer(g)
 	srv.Domain = "peer.test"
 	set(srv)
@@ -152,7 +157,7 @@ func startGoServer(t *testing.T, set func(*gosmtp.Server)) (*goServer, mail.Hop)
 	if srv.LMTP {
 		kind = mail.HopLMTP
 	}
-	return g, mail.Hop{Kind: kind, Network: "tcp", Address: l.Addr().String()}
+	return mail.Hop{Kind: kind, Network: "tcp", Address: l.Addr().String()}
 }
 
 // An independent server takes a stream of messages, in every way of sending,

@@ -151,7 +151,8 @@ func (s *session) try(ctx context.Context, i int) (up, more bool) {
 		s.judged(target, err, 0)
 		// RFC 5321 section 4.2.1: 4yz is for now; who is told to come back later
 		// and goes next door has not come back later.
-		return false, !(err.Said && err.Status.Code < 500)
+		// A wrong password is no better elsewhere, and servers count those.
+		return false, !(err.Said && err.Status.Code < 500) && err.Phase != PhaseAuth
 	}
 	if s.state != nil {
 		s.t.broken.remove(target.Host)

@@ -21,6 +21,7 @@ const (
 	PhaseGreeting                  // waiting for the 220
 	PhaseHello                     // EHLO, HELO or LHLO
 	PhaseTLS                       // STARTTLS and the handshake
+	PhaseAuth                      // the login
 	PhaseSession                   // a transaction
 )
 
@@ -35,6 +36,8 @@ func (p Phase) String() string {
 		return "hello"
 	case PhaseTLS:
 		return "tls"
+	case PhaseAuth:
+		return "auth"
 	case PhaseSession:
 		return "session"
 	}
@@ -78,6 +81,9 @@ var (
 	statusNoTLS       = mail.NewStatus(451, 4, 7, 10, "the next hop offers no encryption")
 	statusHandshake   = mail.NewStatus(451, 4, 7, 5, "TLS handshake with the next hop failed")
 	statusCertificate = mail.NewStatus(451, 4, 7, 5, "the certificate of the next hop is not one that is trusted")
+	statusNoLogin     = mail.NewStatus(454, 4, 7, 4, "the next hop offers no login that this system has")
+	statusLoginClear  = mail.NewStatus(454, 4, 7, 11, "no login without encryption, and the next hop offers none")
+	statusBadLogin    = mail.NewStatus(454, 4, 7, 8, "the next hop does not keep to the rules of the login")
 	statusProtocol    = mail.NewStatus(451, 4, 5, 0, "the next hop does not keep the protocol")
 	statusCorrupt     = mail.NewStatus(451, 4, 3, 0, "stored message is damaged")
 	statusUnread      = mail.NewStatus(451, 4, 3, 0, "stored message could not be read")
