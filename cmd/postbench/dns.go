@@ -38,7 +38,7 @@ func dnsCommand() *cobra.Command {
 	p.IntVar(&f.mx, "mx", 1, "exchangers of each domain")
 	p.StringVar(&f.first, "first", "127.0.0.1", "the first of the addresses")
 	p.DurationVar(&f.ttl, "ttl", 5*time.Minute, "of records")
-	p.StringArrayVar(&f.fail, "fail", nil, "a fault and its share of the domains, such as 'servfail 5%'; also timeout, nxdomain, truncate, lame, slow:200ms, nullmx, nomx, cname, cname-loop")
+	p.StringArrayVar(&f.fail, "fail", nil, "a fault and its share of the domains, such as 'servfail 5%'; also timeout, nxdomain, truncate, lame, slow:200ms, nullmx, nomx, cname, cname-loop, no-tcp, no-edns, wrong-id, wrong-question, spoofed, flood, garbage, referral")
 	p.BoolVar(&f.json, "json", false, "the summary as JSON")
 	return c
 }

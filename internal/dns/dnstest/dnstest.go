@@ -2,8 +2,8 @@
 // domains of a made-up world, answers for everything else that they do not exist,
 // and fails on purpose where it is told to.
 //
-// Records are added by hand (AddMail, AddHost, AddTXT, AddTLSA, AddPTR, AddCNAME)
-// or come from a function of a number (Generate), so that a hundred thousand
+// Records are added by hand (AddMail, AddHost, AddTXT, AddTLSA, AddPTR, AddCNAME,
+// AddBomb) or come from a function of a number (Generate), so that a hundred thousand
 // domains need no records in memory. Faults are set for a name and everything
 // below it (Fail), for a share of the domains (FailDomains) or for a share of the
 // queries (FailQueries). Every query is counted by domain, which shows how well the
@@ -158,10 +158,11 @@ func (s *Server) answer(ctx context.Context, w dns.ResponseWriter, q *dns.Msg) {
 	if !s.fill(m, fault, name, kind, udp) {
 		return
 	}
-	if udp {
-		m.Truncate(size)
+	if !udp {
+		size = dns.MaxMsgSize
 	}
-	_ = w.WriteMsg(m)
+	m.Truncate(size)
+	s.send(w, m, fault, udp)
 }
 
 // fill puts the answer into m; false: there is none at all.
@@ -182,7 +183,10 @@ func (s *Server) fill(m *dns.Msg, fault Kind, name string, kind uint16, udp bool
 			m.Truncated = true
 			return true
 		}
-		fault = ""
+	case Referral:
+		m.Authoritative, m.RecursionAvailable, m.AuthenticatedData = false, false, false
+		m.Ns = []dns.RR{&dns.NS{Hdr: header("test", dns.TypeNS), Ns: "ns.elsewhere.invalid."}}
+		return true
 	default:
 	}
 	if m.Rcode == dns.RcodeSuccess {

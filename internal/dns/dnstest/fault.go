@@ -25,6 +25,15 @@ const (
 	NoMX      Kind = "nomx"       // mail goes to the address of the domain
 	CNAME     Kind = "cname"      // the domain is another name of one that has the MX
 	CNAMELoop Kind = "cname-loop" // two names of each other
+
+	NoTCP         Kind = "no-tcp"         // truncated over UDP, and over TCP the connection ends
+	NoEDNS        Kind = "no-edns"        // FORMERR for queries with EDNS
+	WrongID       Kind = "wrong-id"       // the right answer, to another query
+	WrongQuestion Kind = "wrong-question" // an answer to something else
+	Spoofed       Kind = "spoofed"        // over UDP such answers come first, and the right one then
+	Flood         Kind = "flood"          // over UDP only such answers come, and many
+	Garbage       Kind = "garbage"        // no message at all
+	Referral      Kind = "referral"       // the server says who would know
 )
 
 // Fault is a fault of some names. Delay comes before the answer, whatever it is.
@@ -45,7 +54,8 @@ func ParseFault(text string) (Fault, error) {
 		}
 		f.Delay = d
 		return f, nil
-	case ServFail, Timeout, NXDomain, Truncate, Lame, NullMX, NoMX, CNAME, CNAMELoop:
+	case ServFail, Timeout, NXDomain, Truncate, Lame, NullMX, NoMX, CNAME, CNAMELoop,
+		NoTCP, NoEDNS, WrongID, WrongQuestion, Spoofed, Flood, Garbage, Referral:
 		if !slow {
 			return f, nil
 		}

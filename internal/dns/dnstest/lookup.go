@@ -27,7 +27,7 @@ func (z *zones) lookup(name string, kind uint16, fault Kind, ttl uint32) (answer
 			return withTTL(answer, ttl), true
 		}
 	}
-	for range 8 { // a chain of CNAMEs that is longer leads nowhere
+	for range 32 { // a chain of CNAMEs that is longer leads nowhere
 		n, ok := z.findLocked(from, fault)
 		if !ok {
 			return withTTL(answer, ttl), len(answer) > 0
