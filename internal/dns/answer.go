@@ -25,8 +25,8 @@ type answer struct {
 	err       error // an *Error, or nil
 }
 
-func (a *answer) facts() Facts {
-	return Facts{Authentic: a.authentic, TTL: max(0, time.Until(a.expires))}
+func (a *answer) facts(now time.Time) Facts {
+	return Facts{Authentic: a.authentic, TTL: max(0, a.expires.Sub(now))}
 }
 
 // bytes is roughly the memory that a takes.

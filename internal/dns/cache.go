@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -57,12 +58,16 @@ func (c *cache) get(k key, now time.Time) *answer {
 	return e.answer
 }
 
-// put stores an answer in place of an earlier one.
-func (c *cache) put(k key, a *answer) {
+// put stores an answer in place of an earlier one. A failure does not replace what
+// is still good.
+func (c *cache) put(k key, a *answer, now time.Time) {
 	e := &entry{key: k, answer: a, bytes: a.bytes() + int64(len(k.name))}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.all[k]; old != nil {
+		if errors.Is(a.err, ErrTemporary) && now.Before(old.answer.expires) {
+			return
+		}
 		c.dropLocked(old)
 	}
 	c.all[k] = e

@@ -70,9 +70,9 @@ type Options struct {
 	// Dial opens a connection to a server, over "udp" or "tcp"; nil: the network's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Observe, when not nil, is told of each lookup, on the caller's goroutine: the
-	// type of record, what came of it ("ok", "not_found", "no_data", "temporary"),
-	// how long it took and whether the cache knew.
+	// Observe, when not nil, is told of each lookup: the type of record, what came of
+	// it ("ok", "not_found", "no_data", "temporary"), how long it took and whether the
+	// cache knew. It is called by many goroutines at once.
 	Observe func(record, result string, took time.Duration, cached bool)
 }
 

@@ -34,13 +34,11 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap makes errors.Is find the kind and the cause.
-func (e *Error) Unwrap() []error {
-	if e.Cause == nil {
-		return []error{e.Kind}
-	}
-	return []error{e.Kind, e.Cause}
-}
+// Is makes errors.Is find the kind.
+func (e *Error) Is(target error) bool { return target == e.Kind }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 func result(err error) string {
 	switch {

@@ -82,7 +82,7 @@ func (r *Resolver) fly(k key, f *flight) {
 		f.answer = failed(k, errBusy)
 	}
 	if r.ctx.Err() == nil { // what fails because of Close says nothing
-		r.cache.put(key{name: k.name, kind: k.kind}, f.answer)
+		r.cache.put(key{name: k.name, kind: k.kind}, f.answer, time.Now())
 	}
 	r.flights.mu.Lock()
 	delete(r.flights.all, k)

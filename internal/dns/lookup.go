@@ -65,29 +65,29 @@ type TLSAs struct {
 // only host, whether that has an address or not. Names that no host can have are
 // left out, so that Hosts may be empty.
 func (r *Resolver) MX(ctx context.Context, domain string) (MX, error) {
-	a, err := r.lookup(ctx, domain, wire.TypeMX)
-	if err != nil {
+	a, now := r.lookup(ctx, domain, wire.TypeMX)
+	if err := a.err; err != nil {
 		return MX{}, err
 	}
-	return MX{Hosts: a.hosts, Null: a.null, Implicit: a.implicit, Facts: a.facts()}, nil
+	return MX{Hosts: a.hosts, Null: a.null, Implicit: a.implicit, Facts: a.facts(now)}, nil
 }
 
 // TXT returns the texts of a name.
 func (r *Resolver) TXT(ctx context.Context, name string) (Texts, error) {
-	a, err := r.lookup(ctx, name, wire.TypeTXT)
-	if err != nil {
+	a, now := r.lookup(ctx, name, wire.TypeTXT)
+	if err := a.err; err != nil {
 		return Texts{}, err
 	}
-	return Texts{Texts: a.texts, Facts: a.facts()}, nil
+	return Texts{Texts: a.texts, Facts: a.facts(now)}, nil
 }
 
 // TLSA returns the records of a name such as "_25._tcp.mx.example".
 func (r *Resolver) TLSA(ctx context.Context, name string) (TLSAs, error) {
-	a, err := r.lookup(ctx, name, wire.TypeTLSA)
-	if err != nil {
+	a, now := r.lookup(ctx, name, wire.TypeTLSA)
+	if err := a.err; err != nil {
 		return TLSAs{}, err
 	}
-	return TLSAs{Records: a.tlsa, Facts: a.facts()}, nil
+	return TLSAs{Records: a.tlsa, Facts: a.facts(now)}, nil
 }
 
 // PTR returns the names of an address.
@@ -96,80 +96,87 @@ func (r *Resolver) PTR(ctx context.Context, addr netip.Addr) (Names, error) {
 	if err != nil {
 		return Names{}, &Error{Kind: ErrNotFound, Record: "PTR", Name: addr.String()}
 	}
-	a, err := r.lookup(ctx, name, wire.TypePTR)
-	if err != nil {
+	a, now := r.lookup(ctx, name, wire.TypePTR)
+	if err := a.err; err != nil {
 		return Names{}, err
 	}
-	return Names{Names: a.texts, Facts: a.facts()}, nil
+	return Names{Names: a.texts, Facts: a.facts(now)}, nil
 }
 
 // Addresses returns the addresses of a host, asking for both families at once. When
 // one of them fails for now, those of the other are returned alone.
 func (r *Resolver) Addresses(ctx context.Context, host string) (Addresses, error) {
-	v4, v6, err4, err6 := r.both(ctx, host)
+	v4, v6, now := r.both(ctx, host)
 	switch {
-	case err4 == nil && err6 == nil:
-		return Addresses{V4: v4.addrs, V6: v6.addrs, Facts: both(v4.facts(), v6.facts())}, nil
-	case err4 == nil:
-		return Addresses{V4: v4.addrs, Facts: v4.facts()}, nil
-	case err6 == nil:
-		return Addresses{V6: v6.addrs, Facts: v6.facts()}, nil
-	case errors.Is(err4, ErrTemporary):
-		return Addresses{}, err4
-	case errors.Is(err6, ErrTemporary):
-		return Addresses{}, err6
-	case errors.Is(err4, ErrNoData): // the name exists, whatever the other answer says
-		return Addresses{}, err4
+	case v4.err == nil && v6.err == nil:
+		return Addresses{V4: v4.addrs, V6: v6.addrs, Facts: both(v4.facts(now), v6.facts(now))}, nil
+	case v4.err == nil:
+		return Addresses{V4: v4.addrs, Facts: v4.facts(now)}, nil
+	case v6.err == nil:
+		return Addresses{V6: v6.addrs, Facts: v6.facts(now)}, nil
+	case errors.Is(v4.err, ErrTemporary):
+		return Addresses{}, v4.err
+	case errors.Is(v6.err, ErrTemporary):
+		return Addresses{}, v6.err
+	case errors.Is(v4.err, ErrNoData): // the name exists, whatever the other answer says
+		return Addresses{}, v4.err
 	}
-	return Addresses{}, err6
+	return Addresses{}, v6.err
 }
 
 // both asks for A and AAAA, side by side when the cache does not have them.
-func (r *Resolver) both(ctx context.Context, host string) (v4, v6 *answer, err4, err6 error) {
+func (r *Resolver) both(ctx context.Context, host string) (v4, v6 *answer, now time.Time) {
 	if !isFresh(ctx) {
 		if name, ok := canonical(host); ok {
-			now := time.Now()
+			now = time.Now()
 			v4, v6 = r.cache.get(key{name, wire.TypeA, false}, now), r.cache.get(key{name, wire.TypeAAAA, false}, now)
 			if v4 != nil && v6 != nil {
 				r.observe(wire.TypeA, v4.err, 0, true)
 				r.observe(wire.TypeAAAA, v6.err, 0, true)
-				return v4, v6, v4.err, v6.err
+				return v4, v6, now
 			}
 		}
 	}
+	return r.sideBySide(ctx, host)
+}
+
+// sideBySide is apart from both so that hits do not pay for what the goroutine shares.
+func (r *Resolver) sideBySide(ctx context.Context, host string) (v4, v6 *answer, now time.Time) {
 	done := make(chan struct{})
 	go func() { // waited for below
 		defer close(done)
-		v6, err6 = r.lookup(ctx, host, wire.TypeAAAA)
+		v6, _ = r.lookup(ctx, host, wire.TypeAAAA)
 	}()
-	v4, err4 = r.lookup(ctx, host, wire.TypeA)
+	v4, now = r.lookup(ctx, host, wire.TypeA)
 	<-done
-	return v4, v6, err4, err6
+	return v4, v6, now
 }
 
 func both(a, b Facts) Facts {
 	return Facts{Authentic: a.Authentic && b.Authentic, TTL: min(a.TTL, b.TTL)}
 }
 
-// lookup answers from the cache or asks. The error, when there is one, is an *Error.
-func (r *Resolver) lookup(ctx context.Context, name string, kind uint16) (*answer, error) {
+// lookup answers from the cache or asks, and says when. The error in the answer, when
+// there is one, is an *Error.
+func (r *Resolver) lookup(ctx context.Context, name string, kind uint16) (*answer, time.Time) {
 	start := time.Now()
 	canon, ok := canonical(name)
 	if !ok { // what is no name does not exist
-		err := &Error{Kind: ErrNotFound, Record: wire.TypeToString[kind], Name: name}
-		r.observe(kind, err, 0, true)
-		return nil, err
+		a := &answer{err: &Error{Kind: ErrNotFound, Record: wire.TypeToString[kind], Name: name}}
+		r.observe(kind, a.err, 0, true)
+		return a, start
 	}
 	k := key{name: canon, kind: kind, fresh: isFresh(ctx)}
 	if !k.fresh {
 		if a := r.cache.get(k, start); a != nil {
 			r.observe(kind, a.err, 0, true)
-			return a, a.err
+			return a, start
 		}
 	}
 	a := r.share(ctx, k)
-	r.observe(kind, a.err, time.Since(start), false)
-	return a, a.err
+	now := time.Now()
+	r.observe(kind, a.err, now.Sub(start), false)
+	return a, now
 }
 
 func (r *Resolver) observe(kind uint16, err error, took time.Duration, cached bool) {

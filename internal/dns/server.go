@@ -91,6 +91,7 @@ func (e *refusal) Error() string { return e.what }
 
 // try asks one server once, and says whether its answer is of use.
 func (r *Resolver) try(ctx context.Context, s *server, name string, kind uint16, timeout time.Duration) (*wire.Msg, error) {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	m, err := r.exchange(ctx, s, question(name, kind, s.loopback))
@@ -100,7 +101,7 @@ func (r *Resolver) try(ctx context.Context, s *server, name string, kind uint16,
 		m, err = r.exchange(ctx, s, q)
 	}
 	if err != nil {
-		if refused := (*refusal)(nil); !errors.As(err, &refused) {
+		if refused := (*refusal)(nil); !errors.As(err, &refused) && whole.Err() == nil {
 			s.silent(time.Now())
 		}
 		return nil, err
