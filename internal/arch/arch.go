@@ -45,6 +45,8 @@ func allowed() map[string]string {
 		"relay/policy":     "internal/mail internal/dns internal/limit",
 		"relay/route":      "internal/mail",
 		"relay/site":       "internal/mail internal/dns",
+		"relay/srs":        "internal/mail",
+		"relay/aliases":    "internal/mail",
 		"relay/schedule":   "internal/mail internal/limit",
 		"relay/classify":   "internal/mail",
 		"relay/bounce":     "internal/mail internal/message",
