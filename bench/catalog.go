@@ -38,7 +38,7 @@ func Names() []string {
 // reading is the order of the list: from what everybody wants to know to what
 // breaks servers.
 func reading() []string {
-	return strings.Fields(`ceiling accept steady relay4k open70 knee burst newsletter wide gmail blackhole greylist real
+	return strings.Fields(`ceiling accept steady relay4k open70 knee burst newsletter wide gmail mixed healthy blackhole greylist real
 		outage deep kill power diskfull slowdisk reload big chatty chatty-tls submit idle10k slowloris hog dnsbad limits
 		mda pop3 imap-mix idle-push soak`)
 }

@@ -192,6 +192,7 @@ func (r *round) account(ctx context.Context, run *result.Run, results []load.Res
 	r.clock.into(run)
 	r.figures(run, results)
 	run.Domains = r.world.domains(20)
+	run.Values = append(run.Values, r.world.policies()...)
 	return r.world.broken()
 }
 

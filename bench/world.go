@@ -192,6 +192,22 @@ func (w *world) domains(most int) []result.Domain {
 	return rows
 }
 
+// policies returns the end-to-end latency of the receivers that behave alike, when
+// not all do: the healthy ones say what the others cost them.
+func (w *world) policies() (values []result.Value) {
+	if len(w.s.Site) == 0 {
+		return nil
+	}
+	for _, p := range w.farm.Policies() {
+		for _, q := range []float64{50, 99} {
+			values = append(values, result.Value{
+				Name: fmt.Sprintf("end to end p%.0f of %s", q, p.Name), Unit: "ms", Got: float64(p.EndToEnd.ValueAtQuantile(q)) / 1000,
+			})
+		}
+	}
+	return values
+}
+
 // broken returns why the world has ended before its time, nil while it stands.
 func (w *world) broken() error {
 	w.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,8 @@ type Farm struct {
 	front  net.Listener
 	tls    *authority
 
+	behaviours []*behaviour // of the sites in their order; the plain one comes last
+
 	latency *endToEnd
 	seed    maphash.Seed
 	begin   atomic.Int64 // Unix microseconds: windows count from here
@@ -85,6 +88,7 @@ func NewFarm(o FarmOptions, domains []string, sites []Site) (*Farm, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.behaviours = append(slices.Clone(set.all), set.plain)
 	listed := map[*place]bool{}
 	for i, d := range domains {
 		d = strings.ToLower(d)

@@ -59,6 +59,24 @@ func (f *Farm) Snapshot() Snapshot {
 	return Snapshot{Counts: now.less(last), EndToEnd: h}
 }
 
+// PolicyFigures are the figures of all domains that behave alike.
+type PolicyFigures struct {
+	Name     string         // "plain": those that no site names
+	EndToEnd *hdr.Histogram // as Farm.EndToEnd
+}
+
+// Policies returns the figures of each policy that something was delivered to, in
+// the order of the sites, and last "plain".
+func (f *Farm) Policies() []PolicyFigures {
+	var list []PolicyFigures
+	for _, b := range f.behaviours {
+		if h := b.took.all(); h.TotalCount() > 0 {
+			list = append(list, PolicyFigures{b.name, h})
+		}
+	}
+	return list
+}
+
 // Domains returns the figures of the destinations, the busiest first; beyond so
 // many, the rest is summed up as "others". 0 is all. Destinations that nobody came
 // to are left out.

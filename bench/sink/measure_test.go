@@ -13,7 +13,7 @@ import (
 // warm-up, each delivery once in an interval and in the total.
 func TestMeasure(t *testing.T) {
 	book := ledger.New(77)
-	f := startFarm(t, front(sink.FarmOptions{Ledger: book, Verify: true}))
+	f := startFarm(t, front(sink.FarmOptions{Ledger: book, Verify: true}), sink.Site{Name: "some", Domains: set("d1")}, sink.Site{Name: "none", Domains: set("d9")})
 	start := time.Now().Add(-time.Hour)
 	f.Begin(start, 10*time.Minute)
 	c := dial(t, f.FrontAddr())
@@ -47,6 +47,9 @@ func TestMeasure(t *testing.T) {
 	}
 	if got := book.Totals(0); got.Once != 5 || got.Strange != 1 || got.Lost != 1 || got.OutOfOrder != 0 {
 		t.Errorf("%+v", got)
+	}
+	if all := f.Policies(); len(all) != 2 || all[0].Name != "some" || all[0].EndToEnd.TotalCount() != 1 || all[1].Name != "plain" || all[1].EndToEnd.TotalCount() != 3 {
+		t.Errorf("%+v", all)
 	}
 	rows := f.Domains(1)
 	if len(rows) != 2 || rows[0].Name != "d0.bench.test" || rows[0].Delivered != 5 || rows[0].EndToEnd.Count != 3 || rows[0].Connections != 1 || rows[1].Name != "others" || rows[1].Delivered != 1 {

@@ -22,6 +22,7 @@ type behaviour struct {
 	down    []span
 	before  spread
 	after   spread
+	took    *endToEnd // of all its domains
 
 	hello, helloTLS []byte // replies to EHLO
 }
@@ -35,7 +36,7 @@ type answer struct {
 }
 
 func newBehaviour(s *Site, o *Options) (*behaviour, error) {
-	b := &behaviour{Policy: s.Policy, name: s.Name, shared: s.Shared}
+	b := &behaviour{Policy: s.Policy, name: s.Name, shared: s.Shared, took: newEndToEnd()}
 	if b.name == "" {
 		b.name = s.Domains.text
 	}

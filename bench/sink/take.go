@@ -56,6 +56,7 @@ func (f *Farm) deliver(d *delivery) {
 	for i := range d.rcpts {
 		if p := d.rcpts[i].place; !p.reports {
 			p.endToEnd.record(micros)
+			p.b.took.record(d.shard, micros, 1)
 		}
 	}
 }
