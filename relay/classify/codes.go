@@ -103,7 +103,7 @@ func anyFits(list []enhancedPattern, e mail.Enhanced) bool {
 // must be asked: none, X.0.0, the general ones of a subject, and X.7.1.
 func leavesOpen(e mail.Enhanced) bool {
 	switch {
-	case e.Class == 0, e.Detail == 0:
+	case e.Class == 0, e.Subject == 0, e.Detail == 0:
 		return true
 	}
 	switch [2]uint16{e.Subject, e.Detail} {
