@@ -103,7 +103,7 @@ func confined() map[string]string {
 		"golang.org/x/perf/":                      "bench bench/*",
 		"github.com/prometheus/procfs":            "bench bench/*",
 		"github.com/miekg/dns":                    "internal/dns internal/dns/*",
-		"golang.org/x/net/idna":                   "internal/dns",
+		"golang.org/x/net/idna":                   "internal/dns relay/smtp",
 		"github.com/prometheus/":                  "internal/metrics bench bench/*",
 		"go.uber.org/zap":                         "internal/maillog internal/app internal/demo cmd/postrider",
 		"github.com/pelletier/go-toml/":           "internal/config bench",

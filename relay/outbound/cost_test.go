@@ -86,7 +86,7 @@ func (s *stream) Next(_ context.Context, wait time.Duration) *mail.Delivery {
 	e, b := s.d.Envelope, s.d.Body
 	s.d.Prepare(1)
 	s.d.Recipients = append(s.d.Recipients, 0)
-	s.d.Envelope, s.d.Body = e, b
+	s.d.Envelope, s.d.Body, s.d.Sender = e, b, e.Sender
 	return s.d
 }
 

@@ -27,7 +27,7 @@ func (s *session) dial(ctx context.Context, i int) (won, lost dialled) {
 	r.tried[i] = true
 	r.addresses++
 	j := r.other(i)
-	if j < 0 || r.addresses >= s.t.o.Addresses {
+	if j < 0 || r.addresses >= r.most {
 		return s.dialOne(ctx, i), dialled{}
 	}
 	ctx, cancel := context.WithCancel(ctx)

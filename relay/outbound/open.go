@@ -32,6 +32,11 @@ func (s *session) open(ctx context.Context) (greeted time.Time, err *Error) {
 	x := &s.c.Extensions
 	s.strict = !x.Set.Has(smtp.Pipelining)
 	s.chunking = x.Set.Has(smtp.Chunking)
+	s.remote.DSN = x.Set.Has(smtp.DSN)
+	s.limit = x.MaxRcpts // RFC 9422 section 4.2
+	if m := s.eg.MaxRecipients; m > 0 && (s.limit == 0 || m < s.limit) {
+		s.limit = m
+	}
 	return greeted, nil
 }
 

@@ -48,7 +48,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postrider/internal/mail"
 	"postrider/relay/smtp"
 )
 
@@ -138,63 +137,6 @@ func New(o Options) *Transport {
 		o.BrokenTLS = 4 * time.Hour
 	}
 	return &Transport{o: o, resume: tls.NewLRUClientSessionCache(resumable)}
-}
-
-// Serve connects as eg says and sends what src gives, until src has nothing for the
-// idle time or the connection has lived its life; then it returns nil. Once quiet
-// is closed (nil: never) it pulls nothing more and finishes what is under way; a
-// connection that is still being set up is given up. When ctx ends it breaks off
-// what is under way: a recipient whose text may have been taken whole is told
-// from the others by Delivery.DotSent, as after any break.
-//
-// An *Error says that no connection has done any good: none could be set up, and
-// nothing was pulled from src, or it broke before any delivery was accepted.
-// A connection that breaks later, as servers do to limit its use, is no error:
-// the outcomes of the deliveries tell.
-func (t *Transport) Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egress, src mail.Source) error {
-	s, _ := t.idle.Get().(*session)
-	if s == nil {
-		s = &session{}
-	}
-	defer func() {
-		s.hangUp()
-		s.eg, s.src, s.tries = nil, nil, tries{} // what is pooled holds on to nobody's messages
-		t.idle.Put(s)
-	}()
-	s.begin(t, eg, src)
-	setUp, done := untilQuiet(ctx, quiet)
-	defer done()
-	switch err := s.reach(setUp); {
-	case setUp.Err() != nil:
-		return nil // nothing was pulled
-	case err != nil:
-		return err
-	}
-	done()
-	defer s.cutAt(ctx)()
-	return s.run(ctx, quiet)
-}
-
-// untilQuiet returns a context that ends with ctx or when quiet is closed,
-// whichever comes first. The function it returns releases what it holds.
-func untilQuiet(ctx context.Context, quiet <-chan struct{}) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	if quiet == nil {
-		return ctx, cancel
-	}
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-quiet:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		cancel()
-		<-watched
-	}
 }
 
 func (t *Transport) session() uint64 {

@@ -90,7 +90,7 @@ func delivery(body *text, sender string, addresses ...string) *mail.Delivery {
 		d.Recipients = append(d.Recipients, i)
 	}
 	e.SizeBytes = body.Size()
-	d.Envelope, d.Body = e, body
+	d.Envelope, d.Body, d.Sender = e, body, e.Sender
 	return d
 }
 

@@ -14,15 +14,26 @@ import (
 type tries struct {
 	list  []mail.Target
 	only  [1]mail.Target // the list of a next hop that has a name of its own
-	tried [64]bool       // of list, which is cut to fit
+	tried [targetsSeen]bool
+	up    [targetsSeen]bool // came to be ready, at some time
 
+	most      int    // addresses to dial
 	addresses int    // that were dialled
 	sessions  int    // that stood and came to nothing
 	kept      *Error // the most telling reason
 	failedV6  bool   // an address of IPv6 could not be connected to
+
+	// While a delivery looks for a server that has what it needs:
+	asking     bool
+	asked      [targetsSeen]bool // their hosts lack it
+	preference uint16            // of the first of them
 }
 
-func (r *tries) begin(eg *mail.Egress) {
+// targetsSeen is where a list of targets is cut.
+const targetsSeen = 64
+
+func (r *tries) begin(eg *mail.Egress, most int) {
+	r.most = most
 	if r.list = eg.Targets; len(r.list) > len(r.tried) {
 		r.list = r.list[:len(r.tried)]
 	}
@@ -69,6 +80,40 @@ func (r *tries) other(i int) int {
 
 func isV6(t *mail.Target) bool { return t.Addr.Addr().Is6() && !t.Addr.Addr().Is4In6() }
 
+// others reports that there are targets at other hosts which may have what host
+// lacks.
+func (r *tries) others(host string) bool {
+	if r.addresses >= r.most {
+		return false
+	}
+	for i := range r.list {
+		if r.list[i].Host != host && !r.asked[i] && (!r.tried[i] || r.up[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// askOn makes the targets of other hosts those that come next: a delivery needs
+// what t's host lacks.
+func (r *tries) askOn(t *mail.Target) {
+	if !r.asking {
+		r.asking, r.preference = true, t.Preference
+	}
+	for i := range r.list {
+		r.asked[i] = r.asked[i] || r.list[i].Host == t.Host
+		r.tried[i] = r.asked[i] || r.tried[i] && !r.up[i]
+	}
+	r.kept = nil
+}
+
+// askNoMore begins with another delivery.
+func (r *tries) askNoMore() {
+	if r.asking {
+		r.asking, r.asked = false, [targetsSeen]bool{}
+	}
+}
+
 // keep notes why a target would not do. Of several reasons one that a server
 // gave tells more than one of ours.
 func (r *tries) keep(err *Error) {
@@ -80,7 +125,7 @@ func (r *tries) keep(err *Error) {
 // reach tries the targets in turn until a connection is ready for transactions.
 func (s *session) reach(ctx context.Context) error {
 	r := &s.tries
-	for r.addresses < s.t.o.Addresses && r.sessions < s.t.o.Sessions && ctx.Err() == nil {
+	for r.addresses < r.most && r.sessions < s.t.o.Sessions && ctx.Err() == nil {
 		i := r.next(s.t.families.shunV6(s.eg.Source.Name))
 		if i < 0 {
 			break
@@ -154,6 +199,7 @@ func (s *session) try(ctx context.Context, i int) (up, more bool) {
 		// A wrong password is no better elsewhere, and servers count those.
 		return false, !(err.Said && err.Status.Code < 500) && err.Phase != PhaseAuth
 	}
+	r.up[won.at] = true
 	if s.state != nil {
 		s.t.broken.remove(target.Host)
 	}

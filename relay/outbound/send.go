@@ -25,7 +25,7 @@ func (s *session) send(tx *transaction) error {
 		return err
 	}
 	switch {
-	case s.chunking && !s.strict && tx.text != nil && tx.size <= flightTextBytes:
+	case s.chunking && !s.strict && tx.text != nil && tx.manner.Size <= flightTextBytes:
 		return s.sendChunk(tx)
 	case s.chunking:
 		return s.sendLater(tx)
@@ -37,7 +37,7 @@ func (s *session) send(tx *transaction) error {
 // which only a server without PIPELINING can have said by now.
 func (s *session) envelope(tx *transaction) (over bool, err error) {
 	d := tx.d
-	s.c.Mail(d.Envelope, tx.size, tx.eightBit) // admit has tried the addresses
+	s.c.Mail(d.Envelope, d.Sender, tx.manner) // admit has tried the addresses
 	if err := s.expect(stepMail, tx, 0); err != nil {
 		return false, err
 	}
@@ -52,7 +52,7 @@ func (s *session) envelope(tx *transaction) (over bool, err error) {
 		if !d.Outcomes[i].IsZero() {
 			continue // its address can't be written
 		}
-		s.c.Rcpt(d.Envelope, d.Recipients[i])
+		s.c.Rcpt(d.Envelope, d.Recipients[i], tx.manner)
 		if err := s.expect(stepRcpt, tx, i); err != nil {
 			return false, err
 		}
@@ -67,7 +67,7 @@ func (s *session) envelope(tx *transaction) (over bool, err error) {
 
 // sendChunk sends a text in the same flight as its envelope.
 func (s *session) sendChunk(tx *transaction) error {
-	s.c.Bdat(tx.size, true)
+	s.c.Bdat(tx.manner.Size, true)
 	if err := s.c.Chunk(tx.text); err != nil {
 		return s.unsent(tx, err)
 	}
@@ -87,7 +87,7 @@ func (s *session) sendLater(tx *transaction) error {
 		return nil
 	}
 	tx.textBegan = time.Now()
-	s.c.Bdat(tx.size, true)
+	s.c.Bdat(tx.manner.Size, true)
 	put := func(p []byte) error { return s.c.Chunk(p) }
 	if err := s.stream(tx, put); err != nil {
 		return s.unsent(tx, err)
@@ -145,7 +145,7 @@ func (s *session) unsent(tx *transaction, err error) error {
 // only with what follows it, so that neither a corrupt text nor a bare CR can be
 // completed by what is sent.
 func (s *session) stream(tx *transaction, put func([]byte) error) error {
-	if tx.text != nil || tx.size == 0 {
+	if tx.text != nil || tx.manner.Size == 0 {
 		return put(tx.text)
 	}
 	s.needPiece()
@@ -167,7 +167,7 @@ func (s *session) stream(tx *transaction, put func([]byte) error) error {
 		case err != nil && !ended:
 			tx.rest(bodyStatus(tx.d, err))
 			return errBody
-		case ended && total != tx.size || total > tx.size:
+		case ended && total != tx.manner.Size || total > tx.manner.Size:
 			tx.rest(statusUnread)
 			return errBody
 		case time.Since(tx.began) > s.t.o.Delivery:

@@ -14,12 +14,13 @@ import (
 // session is one Serve: the connection that it came to, and the transactions on
 // it.
 type session struct {
-	t     *Transport
-	eg    *mail.Egress
-	src   mail.Source
-	tries tries
-	conn  net.Conn // nil: none
-	c     *smtp.Client
+	t      *Transport
+	eg     *mail.Egress
+	src    mail.Source
+	tries  tries
+	target *mail.Target // in tries
+	conn   net.Conn     // nil: none
+	c      *smtp.Client
 
 	lmtp          bool
 	strict        bool // no PIPELINING: each command waits for its reply
@@ -38,6 +39,13 @@ type session struct {
 	answer  smtp.Answer
 	said    mail.Status // the 421 that ends the connection; aliases answer
 
+	// A delivery that needs what this server lacks is held until the server of
+	// another target has been reached.
+	held     *mail.Delivery
+	leaving  bool // nothing more is pulled, since something is held
+	visiting bool // only what was held is sent, for this target is not the best
+
+	limit        int // recipients of a transaction; 0: none
 	pulled       int // deliveries
 	successes    int
 	mustReset    bool // the server may have a transaction open
@@ -56,7 +64,7 @@ func (s *session) begin(t *Transport, eg *mail.Egress, src mail.Source) {
 		c: s.c, steps: s.steps[:0], answer: s.answer, path: s.path, piece: s.piece,
 		lmtp: eg.Hop.Kind == mail.HopLMTP,
 	}
-	s.tries.begin(eg)
+	s.tries.begin(eg, t.o.Addresses)
 }
 
 // attach makes conn, which leads to target, the connection of s.
@@ -69,7 +77,11 @@ func (s *session) attach(conn net.Conn, target *mail.Target) {
 	if s.inClear {
 		s.remote.TLSVerdict = verdictDowngraded
 	}
-	s.state, s.handshakeTook = nil, 0
+	s.target, s.state, s.handshakeTook = target, nil, 0
+	s.head, s.n, s.step, s.steps = 0, 0, 0, s.steps[:0]
+	s.said = mail.Status{}
+	s.pulled, s.successes, s.mustReset = 0, 0, false
+	s.leaving, s.visiting = false, s.held != nil && target.Preference > s.tries.preference
 	if !s.remote.Addr.IsValid() {
 		s.remote.Addr = remoteAddr(conn)
 	}
@@ -197,39 +209,6 @@ func (s *session) settleFirst() error {
 		if err := s.readOne(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// pull returns the next delivery that can be sent, begun as a transaction, or
-// nil when there is none for now or the connection has served long enough.
-func (s *session) pull(ctx context.Context, wait time.Duration) *transaction {
-	limit := s.c.Extensions.MaxMails // RFC 9422 section 4.1
-	for ctx.Err() == nil && (limit == 0 || s.pulled < limit) {
-		now := time.Now()
-		if now.Sub(s.born) > s.t.o.Life {
-			return nil
-		}
-		d := s.src.Next(ctx, wait)
-		if d == nil {
-			return nil
-		}
-		d.Remote = s.remote
-		if s.pulled == 0 {
-			d.Timings.Connect, d.Timings.TLS = s.connect, s.handshakeTook
-		}
-		tx := &s.txs[(s.head+s.n)%len(s.txs)]
-		*tx = transaction{d: d}
-		if !s.admit(tx) {
-			*tx = transaction{}
-			s.src.Done(d)
-			continue
-		}
-		tx.began = time.Now()
-		s.n++
-		s.pulled++
-		s.remote.Reused = true
-		return tx
 	}
 	return nil
 }

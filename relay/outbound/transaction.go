@@ -4,21 +4,22 @@ import (
 	"time"
 
 	"postrider/internal/mail"
+	"postrider/relay/smtp"
 )
 
 // transaction is one delivery on the wire.
 type transaction struct {
-	d        *mail.Delivery
-	size     int64
-	eightBit bool
-	text     []byte // the whole text, when it is in memory
-	rcpts    int    // of d.Recipients, those from here on are left for another transaction
+	d      *mail.Delivery
+	manner smtp.Manner
+	text   []byte // the whole text, when it is in memory
+	rcpts  int    // of d.Recipients, those from here on are left for another transaction
 
 	accepted  int   // recipients that the server took
 	replies   int   // read so far
 	refused   bool  // MAIL was
 	delivered bool  // the text was taken, by LMTP for at least one recipient
-	soften    bool  // a RCPT was answered 552
+	soften    bool  // a RCPT was answered 552, for their number
+	full      int   // from this recipient on all were too many, counted from 1; 0: none was
 	lone      bool  // a lone dot was sent, since nobody is to get the text
 	ending    bool  // replies to the end of the text have begun
 	left      int   // of them
@@ -37,8 +38,8 @@ func (tx *transaction) rest(s mail.Status) {
 	}
 }
 
-// softenRefused ends the recipients that were refused with 552, while others were
-// taken, as temporary: to RCPT it then means "too many at once" (RFC 5321 section
+// softenRefused ends the recipients that were too many with 552 as temporary, when
+// others were taken: to RCPT it then means the same as 452 (RFC 5321 section
 // 4.5.3.1.10). It must be called before the end of the text has its replies.
 func (tx *transaction) softenRefused() {
 	if !tx.soften || tx.accepted == 0 {
@@ -46,11 +47,34 @@ func (tx *transaction) softenRefused() {
 	}
 	tx.soften = false
 	for i := range tx.rcpts {
-		if o := &tx.d.Outcomes[i]; o.Code == 552 {
+		if o := &tx.d.Outcomes[i]; o.Code == 552 && number(o.Enhanced) {
 			o.Code = 452
 			o.Enhanced = mail.Enhanced{Class: 4, Subject: 5, Detail: 3}
 		}
 	}
+}
+
+// leave makes those recipients untried again that were too many for one
+// transaction, now that the others have been served: their turn is in the next,
+// at once (RFC 5321 section 4.5.3.1.10). It can't go round in circles, for each
+// time somebody has got the message.
+func (tx *transaction) leave() {
+	for i := tx.full - 1; tx.full > 0 && i < tx.rcpts; i++ {
+		if o := &tx.d.Outcomes[i]; o.Code == 452 && number(o.Enhanced) {
+			*o = mail.Status{}
+		}
+	}
+}
+
+// tooMany reports an answer to RCPT that is about the number of recipients.
+func tooMany(a *smtp.Answer) bool {
+	return (a.Code == 452 || a.Code == 552) && number(a.Enhanced)
+}
+
+// number reports a code that says "too many recipients", or nothing in
+// particular; others speak of the mailbox or the system.
+func number(e mail.Enhanced) bool {
+	return e.Subject == 0 || e.Subject == 5 && e.Detail == 3
 }
 
 // step is a reply that is due.
@@ -143,105 +167,4 @@ func (s *session) timeout(kind stepKind) time.Duration {
 	case stepReset, stepMail:
 	}
 	return t.Mail
-}
-
-// take applies the reply in s.answer. done says that st has had all its replies.
-// st.tx may be over, and its memory in use again, when take returns.
-func (s *session) take(st step) (done bool, err error) {
-	a, tx := &s.answer, st.tx
-	positive := a.Code < 300
-	if a.Code < 400 && st.kind == stepData && a.Code != 354 || a.Code < 400 && st.kind != stepData && !positive {
-		return true, errSequence
-	}
-	switch st.kind {
-	case stepReset:
-		if !positive {
-			return true, errSequence
-		}
-	case stepMail:
-		if !positive {
-			tx.refused = true
-			tx.rest(a.Status())
-		}
-	case stepRcpt:
-		switch {
-		case tx.refused: // the server can only repeat itself
-			if positive {
-				return true, errSequence
-			}
-		case positive:
-			tx.accepted++
-		default:
-			tx.soften = tx.soften || a.Code == 552
-			tx.d.Set(st.rcpt, a.Status())
-		}
-	case stepData:
-		s.dataAnswered, s.proceed = true, a.Code == 354
-		if !s.proceed {
-			tx.softenRefused()
-			tx.rest(a.Status())
-			s.mustReset = true
-			s.finish(tx)
-		}
-	case stepEnd:
-		return s.takeEnd(tx)
-	}
-	return true, nil
-}
-
-// takeEnd applies a reply to the end of a text.
-func (s *session) takeEnd(tx *transaction) (done bool, err error) {
-	a := &s.answer
-	positive := a.Code < 300
-	written := tx.end > 0 && s.c.Sent() >= tx.end
-	if positive && !written {
-		return true, errSequence // it can't have seen the end
-	}
-	tx.d.DotSent = written && tx.accepted > 0
-	if !tx.ending {
-		tx.softenRefused()
-		tx.ending, tx.left = true, 1
-		if s.lmtp { // RFC 2033 section 4.2: a reply for each accepted recipient, in order
-			tx.left = max(1, tx.accepted)
-		}
-	}
-	tx.left--
-	switch {
-	case tx.accepted == 0: // nobody to whom the reply could apply
-	case s.lmtp:
-		for !tx.d.Outcomes[tx.next].IsZero() {
-			tx.next++
-		}
-		tx.d.Set(tx.next, a.Status())
-		tx.delivered = tx.delivered || positive
-	default:
-		tx.rest(a.Status())
-		tx.delivered = positive
-	}
-	// RFC 3030 section 2: after a failed chunk only RSET makes the state sure.
-	s.mustReset = s.mustReset || s.chunking && !positive
-	if tx.left > 0 {
-		return false, nil
-	}
-	if tx.delivered {
-		s.successes++
-	}
-	s.finish(tx)
-	return true, nil
-}
-
-// finish gives the first transaction in line back.
-func (s *session) finish(tx *transaction) {
-	now := time.Now()
-	if tx.textBegan.IsZero() {
-		tx.d.Timings.SMTP = now.Sub(tx.began)
-	} else {
-		tx.d.Timings.SMTP = tx.textBegan.Sub(tx.began)
-		tx.d.Timings.Data = now.Sub(tx.textBegan)
-	}
-	d := tx.d
-	s.head = (s.head + 1) % len(s.txs)
-	s.n--
-	*tx = transaction{}
-	s.src.Done(d)
 }

@@ -248,8 +248,9 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// What a server can't take is refused before a word about it is said.
-// Covers R4, HB4.
+// What a server can't take is refused before a word about it is said, and what it
+// can take goes with the parameters that it knows.
+// Covers R4, R8, HB4.
 func TestNotOffered(t *testing.T) {
 	eight := text{data: []byte("Subject: \xc3\xa9\r\n\r\nx\r\n")}
 	stored := eight
@@ -267,6 +268,14 @@ func TestNotOffered(t *testing.T) {
 		e.Recipients[0].Notify = mail.NotifySuccess | mail.NotifyDelay
 		e.Recipients[0].Original = []byte("rfc822;a@y")
 	}
+	never := func(e *mail.Envelope) {
+		e.Return, e.Recipients[0].Notify = mail.ReturnFull, mail.NotifyNever|mail.NotifyDelay
+	}
+	original := func(e *mail.Envelope) {
+		e.SMTPUTF8, e.Recipients[0].Original = true, []byte("utf-8;\u00fc@z")
+	}
+	stored2 := hello
+	stored2.stored = true
 	for _, c := range []struct {
 		name, offer string
 		d           *mail.Delivery
@@ -283,6 +292,14 @@ func TestNotOffered(t *testing.T) {
 		{"size", "SIZE_22", build(&hello, "s@x", "a@y", nil), "MAIL FROM:<s@x> SIZE=22|RCPT TO:<a@y>", ""},
 		{"size unstated", "SIZE", build(&hello, "s@x", "a@y", nil), "MAIL FROM:<s@x> SIZE=22|RCPT TO:<a@y>", ""},
 		{"dsn", "DSN 8BITMIME", build(&eight, "s@x", "a@y", dsn), "MAIL FROM:<s@x> BODY=8BITMIME RET=HDRS ENVID=id+2B|RCPT TO:<a@y> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@y", ""},
+		{"dsn not offered", "8BITMIME", build(&eight, "s@x", "a@y", dsn), "MAIL FROM:<s@x> BODY=8BITMIME|RCPT TO:<a@y>", ""},
+		{"never", "DSN", build(&hello, "s@x", "a@y", never), "MAIL FROM:<s@x> RET=FULL|RCPT TO:<a@y> NOTIFY=NEVER", ""},
+		{"utf8 original", "DSN SMTPUTF8", build(&hello, "s@x", "\u00fc@y", original), "MAIL FROM:<s@x> SMTPUTF8|RCPT TO:<\u00fc@y> ORCPT=utf-8;\u00fc@z", ""},
+		{"utf8 original to ASCII", "DSN", build(&hello, "s@x", "a@y", original), "MAIL FROM:<s@x>|RCPT TO:<a@y> ORCPT=utf-8;\\x{fc}@z", ""},
+		{"domain in A-labels", "DSN", build(&hello, "s@\u00fc.x", "a@\u00fc.y", utf8), "MAIL FROM:<s@xn--tda.x>|RCPT TO:<a@xn--tda.y>", ""},
+		{"domain in A-labels, stored", "", build(&stored2, "s@\u00fc.x", "a@\u00fc.y", utf8), "MAIL FROM:<s@xn--tda.x>|RCPT TO:<a@xn--tda.y>", ""},
+		{"header beyond ASCII", "8BITMIME", build(&eight, "s@\u00fc.x", "a@y", utf8), "", "550 5.6.7 message needs SMTPUTF8 and the next hop has it not\n"},
+		{"header beyond ASCII, stored", "8BITMIME", build(&stored, "s@x", "a@\u00fc.y", utf8), "", "550 5.6.7 message needs SMTPUTF8 and the next hop has it not\n"},
 		{"bad sender", "", build(&hello, "s@x> RET=FULL\r\nRCPT TO:<c@y", "a@y", nil), "", "553 5.1.7 sender address cannot be written\n"},
 		{"bad recipient", "", build(&hello, "s@x", "a@y\r\nRCPT TO:<c@y", nil), "", "553 5.1.3 recipient address cannot be written\n"},
 		{"no recipient", "", build(&hello, "s@x", "", nil), "", "553 5.1.3 recipient address cannot be written\n"},
@@ -299,6 +316,9 @@ func TestNotOffered(t *testing.T) {
 			checkError(t, err, "")
 			if got := outcomes(c.d); got != c.want {
 				t.Errorf("outcome %q, not %q", got, c.want)
+			}
+			if c.d.Remote.DSN != strings.Contains(c.offer, "DSN") {
+				t.Errorf("DSN %v", c.d.Remote.DSN)
 			}
 		})
 	}

@@ -4,49 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"time"
-
-	"postrider/internal/mail"
 )
-
-// Timeouts bound the phases of a client's conversation; zero fields take the
-// values of RFC 5321 section 4.5.3.2. Each is the whole time that one reply, or
-// one block of text, may take: a peer that moves a byte now and then does not
-// prolong it.
-type Timeouts struct {
-	Greeting time.Duration // the 220; 0: 5 min
-	Hello    time.Duration // EHLO, HELO, LHLO, STARTTLS; 0: 5 min
-	TLS      time.Duration // the handshake; 0: 1 min
-	Auth     time.Duration // each reply of a login; 0: 2 min
-	Mail     time.Duration // MAIL and RSET; 0: 5 min
-	Rcpt     time.Duration // 0: 5 min
-	Data     time.Duration // the 354; 0: 2 min
-	Block    time.Duration // the peer to take each 64 KiB that is written; 0: 3 min
-	End      time.Duration // the reply to the final dot or to BDAT; 0: 10 min
-	Quit     time.Duration // the 221, which nothing depends on; 0: 2 s
-}
-
-// withDefaults fills what is zero.
-func (t Timeouts) withDefaults() Timeouts {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
-	set(&t.Greeting, 5*time.Minute)
-	set(&t.Hello, 5*time.Minute)
-	set(&t.TLS, time.Minute)
-	set(&t.Auth, 2*time.Minute)
-	set(&t.Mail, 5*time.Minute)
-	set(&t.Rcpt, 5*time.Minute)
-	set(&t.Data, 2*time.Minute)
-	set(&t.Block, 3*time.Minute)
-	set(&t.End, 10*time.Minute)
-	set(&t.Quit, 2*time.Second)
-	return t
-}
 
 // ClientOptions say how a client presents itself.
 type ClientOptions struct {
@@ -265,154 +225,10 @@ func (c *Client) Raw(p []byte) { c.out = append(c.out, p...) }
 // RawString appends a string as it is.
 func (c *Client) RawString(s string) { c.out = append(c.out, s...) }
 
-// Data appends DATA. The text must wait for the 354.
-func (c *Client) Data() { c.out = append(c.out, "DATA\r\n"...) }
-
-// Rset appends RSET.
-func (c *Client) Rset() { c.out = append(c.out, "RSET\r\n"...) }
-
-// Bdat appends a BDAT command (RFC 3030) whose n bytes must follow.
-func (c *Client) Bdat(n int64, last bool) {
-	c.out = strconv.AppendInt(append(c.out, "BDAT "...), n, 10)
-	if last {
-		c.out = append(c.out, " LAST"...)
-	}
-	c.out = append(c.out, '\r', '\n')
-}
-
-// Chunk sends a part of what a Bdat announced, as it is. p is not kept.
-func (c *Client) Chunk(p []byte) error {
-	if len(c.out)+len(p) <= clientBufferBytes {
-		c.out = append(c.out, p...)
-		return c.err
-	}
-	if err := c.Flush(); err != nil {
-		return err
-	}
-	for len(p) > 0 && c.err == nil { // in blocks, so that each has its own deadline
-		n := min(len(p), clientBufferBytes)
-		c.err = c.write(p[:n])
-		p = p[n:]
-	}
-	return c.err
-}
-
-// Text sends a part of a text within DATA. lineStart and the result are as in
-// AppendDotted; the first part begins a line. p is not kept.
-func (c *Client) Text(p []byte, lineStart bool) (bool, error) {
-	for {
-		n := min(len(p), clientPieceBytes)
-		c.out, lineStart = AppendDotted(c.out, p[:n], lineStart)
-		if p = p[n:]; len(p) == 0 {
-			return lineStart, c.err
-		}
-		if len(c.out) >= clientBufferBytes {
-			if err := c.Flush(); err != nil {
-				return lineStart, err
-			}
-		}
-	}
-}
-
-// Dot appends the end of a text within DATA, and the CRLF that its last line may
-// lack.
-func (c *Client) Dot(lineStart bool) {
-	if !lineStart {
-		c.out = append(c.out, '\r', '\n')
-	}
-	c.out = append(c.out, ".\r\n"...)
-}
-
 // Quit says goodbye and gives the server a moment to answer, so that its last
 // write meets an open socket. How it ends changes nothing.
 func (c *Client) Quit(a *Answer) {
 	c.Limit(time.Now().Add(c.t.Quit))
 	c.out = append(c.out, "QUIT\r\n"...)
 	_ = c.Ask(a, c.t.Quit)
-}
-
-// Mail appends MAIL for an envelope whose text has size octets, with those
-// parameters that the server offered. eightBit says that the text has bytes
-// above 127. It reports false, and appends nothing, for a sender that can't be
-// written (see AppendPath).
-func (c *Client) Mail(e *mail.Envelope, size int64, eightBit bool) bool {
-	x := c.Extensions.Set
-	n := len(c.out)
-	out, ok := AppendPath(append(c.out, "MAIL FROM:"...), e.Sender, x.Has(SMTPUTF8) && e.SMTPUTF8)
-	if !ok {
-		c.out = c.out[:n]
-		return false
-	}
-	if x.Has(Size) { // RFC 1870 section 5
-		out = strconv.AppendInt(append(out, " SIZE="...), size, 10)
-	}
-	if x.Has(EightBitMIME) && eightBit { // RFC 6152 section 3
-		out = append(out, " BODY=8BITMIME"...)
-	}
-	if x.Has(SMTPUTF8) && e.SMTPUTF8 { // RFC 6531 section 3.4
-		out = append(out, " SMTPUTF8"...)
-	}
-	if x.Has(DSN) { // RFC 3461 section 5.2.1
-		switch e.Return {
-		case mail.ReturnFull:
-			out = append(out, " RET=FULL"...)
-		case mail.ReturnHeaders:
-			out = append(out, " RET=HDRS"...)
-		case mail.ReturnUnset:
-		}
-		if len(e.EnvelopeID) > 0 && plainWord(e.EnvelopeID) {
-			out = append(append(out, " ENVID="...), e.EnvelopeID...)
-		}
-	}
-	c.out = append(out, '\r', '\n')
-	return true
-}
-
-// Rcpt appends RCPT for one recipient of e, with the parameters that the server
-// offered. It reports false, and appends nothing, for an address that can't be
-// written.
-func (c *Client) Rcpt(e *mail.Envelope, index int) bool {
-	r := &e.Recipients[index]
-	n := len(c.out)
-	out, ok := AppendPath(append(c.out, "RCPT TO:"...), r.Address, c.Extensions.Set.Has(SMTPUTF8) && e.SMTPUTF8)
-	if !ok {
-		c.out = c.out[:n]
-		return false
-	}
-	if c.Extensions.Set.Has(DSN) { // RFC 3461 section 5.2.1
-		if r.Notify != 0 {
-			out = appendNotify(append(out, " NOTIFY="...), r.Notify)
-		}
-		if len(r.Original) > 0 && plainWord(r.Original) {
-			out = append(append(out, " ORCPT="...), r.Original...)
-		}
-	}
-	c.out = append(out, '\r', '\n')
-	return true
-}
-
-func appendNotify(dst []byte, n mail.Notify) []byte {
-	if n&mail.NotifyNever != 0 { // excludes the others (RFC 3461 section 4.1)
-		return append(dst, "NEVER"...)
-	}
-	for _, k := range [...]struct {
-		bit  mail.Notify
-		word string
-	}{{mail.NotifySuccess, "SUCCESS,"}, {mail.NotifyFailure, "FAILURE,"}, {mail.NotifyDelay, "DELAY,"}} {
-		if n&k.bit != 0 {
-			dst = append(dst, k.word...)
-		}
-	}
-	return dst[:len(dst)-1]
-}
-
-// plainWord reports whether b is printable ASCII without a space, as the values
-// of parameters are.
-func plainWord(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }
