@@ -74,9 +74,7 @@ func (w *Window) Learned() float64 {
 // that the destination is good for more is not known; and slow start does not run
 // ahead of the connections that come up.
 func (w *Window) Success(open, up int) {
-	if w.hold > 0 {
-		w.hold--
-	}
+	w.Answer()
 	size := w.Size()
 	if w.threshold == 0 || w.size < w.threshold {
 		if open >= size && size < 2*up {
@@ -100,6 +98,13 @@ func (w *Window) Success(open, up int) {
 		w.ceiling, w.vain = 0, 0
 	}
 	w.size = min(w.size+1, w.most)
+}
+
+// Answer counts a result that says nothing of the size.
+func (w *Window) Answer() {
+	if w.hold > 0 {
+		w.hold--
+	}
 }
 
 // Loss says that the destination does not take what inUse connections ask of it;

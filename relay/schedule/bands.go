@@ -85,44 +85,61 @@ func (o *Order) pull(b uint8, f int32) {
 	o.up(b, int(o.flows[moved].lines[b].at))
 }
 
+// tag sets a line's tag.
+func (o *Order) tag(bd *band, l *line, tag int64) {
+	o.turns++
+	l.tag, l.turn = tag, o.turns
+	bd.last = max(bd.last, tag)
+}
+
+// before reports whether a line is served before another.
+func (l *line) before(k *line) bool {
+	return l.tag < k.tag || l.tag == k.tag && int32(l.turn-k.turn) < 0
+}
+
 func (o *Order) up(b uint8, at int) {
 	h := o.bands[b].heap
 	f := h[at]
-	tag := o.flows[f].lines[b].tag
+	l := &o.flows[f].lines[b]
 	for at > 0 {
 		over := (at - 1) / 2
-		if o.flows[h[over]].lines[b].tag <= tag {
+		k := &o.flows[h[over]].lines[b]
+		if !l.before(k) {
 			break
 		}
 		h[at] = h[over]
-		o.flows[h[at]].lines[b].at = int32(at)
+		k.at = int32(at)
 		at = over
 	}
 	h[at] = f
-	o.flows[f].lines[b].at = int32(at)
+	l.at = int32(at)
 }
 
 func (o *Order) down(b uint8, at int) {
 	h := o.bands[b].heap
 	f := h[at]
-	tag := o.flows[f].lines[b].tag
+	l := &o.flows[f].lines[b]
 	for {
 		under := 2*at + 1
 		if under >= len(h) {
 			break
 		}
-		if under+1 < len(h) && o.flows[h[under+1]].lines[b].tag < o.flows[h[under]].lines[b].tag {
-			under++
+		k := &o.flows[h[under]].lines[b]
+		if under+1 < len(h) {
+			if r := &o.flows[h[under+1]].lines[b]; r.before(k) {
+				k = r
+				under++
+			}
 		}
-		if tag <= o.flows[h[under]].lines[b].tag {
+		if !k.before(l) {
 			break
 		}
 		h[at] = h[under]
-		o.flows[h[at]].lines[b].at = int32(at)
+		k.at = int32(at)
 		at = under
 	}
 	h[at] = f
-	o.flows[f].lines[b].at = int32(at)
+	l.at = int32(at)
 }
 
 // least returns the flow with the lowest tag below at that may have another slot,
@@ -138,7 +155,7 @@ func (o *Order) least(b uint8, at int) int32 {
 		return f
 	}
 	left, right := o.least(b, 2*at+1), o.least(b, 2*at+2)
-	if left < 0 || right >= 0 && o.flows[right].lines[b].tag < o.flows[left].lines[b].tag {
+	if left < 0 || right >= 0 && o.flows[right].lines[b].before(&o.flows[left].lines[b]) {
 		return right
 	}
 	return left

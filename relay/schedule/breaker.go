@@ -89,7 +89,7 @@ func (l *Lane) adoptLocked(at instant) {
 	}
 	l.state, l.step, l.retry = opened, l.pair.step, l.pair.until
 	l.out, l.reason = false, l.pair.reason
-	l.leaving = l.conns
+	l.leaveLocked(l.conns)
 	l.window.Restart()
 }
 
@@ -103,7 +103,7 @@ func (l *Lane) openBreakerLocked(at instant) {
 	whole := float64(interval(l.step))
 	l.state, l.out = opened, false
 	l.retry = at + instant(whole*(leastJitter+(1-leastJitter)*l.s.o.Random()))
-	l.leaving = l.conns
+	l.leaveLocked(l.conns)
 	l.window.Restart()
 	l.wellLocked()
 }

@@ -39,11 +39,13 @@ func (l *Lane) Heard(now time.Time, h mail.Hearing) {
 		l.up = min(l.up+1, l.conns)
 		if p != nil {
 			p.open++
-			p.fails, p.out = 0, 0
+			if p.sick == 0 {
+				p.fails, p.out = 0, 0
+			}
 			p.tookLocked(time.Duration(h.Micros) * time.Microsecond)
 		}
-		if !l.sick && l.state == closed {
-			l.wellLocked()
+		if !l.sick {
+			l.wellLocked() // one address of several is enough
 		}
 		return
 	}
@@ -89,9 +91,14 @@ func (l *Lane) Success(now time.Time, flow uint32, addr netip.Addr, took time.Du
 	at := s.atLocked(now)
 	was, shut := l.window.Size(), l.state != closed
 	l.answeredLocked(at)
-	l.window.Success(l.conns, l.up)
+	if l.slowerLocked(took) {
+		l.window.Answer()
+	} else {
+		l.window.Success(l.conns, l.up)
+	}
 	s.sureLocked(l.site, took < slowTook)
 	if p := l.peerLocked(addr); p != nil {
+		p.fails, p.sick, p.out = 0, 0, 0
 		p.tookLocked(took)
 	}
 	if len(l.strikes) > 0 {
@@ -109,7 +116,11 @@ func (l *Lane) Trouble(now time.Time, flow uint32, addr netip.Addr, class mail.C
 	at := s.atLocked(now)
 	if !class.Site() {
 		l.answeredLocked(at)
+		l.window.Answer()
 		return Effect{Private: true}
+	}
+	if l.state == opened { // of a connection that was under way; nothing new is in it
+		return Effect{}
 	}
 	canary, first := l.state == halfOpen, l.failures == 0
 	floor := l.window.Size() == 1
@@ -136,6 +147,11 @@ func (l *Lane) Trouble(now time.Time, flow uint32, addr netip.Addr, class mail.C
 	default:
 		e.Private = first
 		l.sick = true
+		if p := l.peerLocked(addr); p != nil {
+			if p.sick = min(p.sick+1, sickPeer); p.sick == sickPeer {
+				l.ejectLocked(p, at)
+			}
+		}
 		e.Opened = l.failLocked(at, addr)
 	}
 	if canary {
@@ -145,6 +161,32 @@ func (l *Lane) Trouble(now time.Time, flow uint32, addr netip.Addr, class mail.C
 	}
 	return e
 }
+
+// slowerLocked reports that the site takes much longer for a message than it did: more
+// connections would only wait longer. What it usually takes is followed down at once
+// and up slowly.
+func (l *Lane) slowerLocked(took time.Duration) bool {
+	sec := float32(took.Seconds())
+	if l.usual == 0 {
+		l.took, l.usual = sec, sec
+		return false
+	}
+	l.took += (sec - l.took) / 8
+	if l.took < l.usual {
+		l.usual = l.took
+	} else {
+		l.usual += (l.took - l.usual) / 256
+	}
+	return l.took > slowerFactor*l.usual+slowerLeast && l.window.Size() > slowerWindow
+}
+
+// A lane stops growing when its site takes slowerFactor times as long as usual and
+// slowerLeast seconds more; up to slowerWindow connections it grows nevertheless.
+const (
+	slowerFactor = 3
+	slowerLeast  = 0.1
+	slowerWindow = 4
+)
 
 // strike is a flow's suspension at the lane.
 type strike struct {

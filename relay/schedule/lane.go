@@ -36,6 +36,8 @@ type Lane struct {
 	breaker
 	pause  instant // the site asked for one until then
 	pauses uint8   // in a row
+	took   float32 // seconds of a message, smoothed
+	usual  float32 // the same, over long
 	busy   instant // it last asked for less
 
 	peers     []peer
@@ -114,6 +116,7 @@ func (l *Lane) shutLocked(at instant) (Gate, instant) {
 			return GateBreaker, l.retry
 		}
 		l.state, l.out = halfOpen, false
+		l.leaveLocked(l.conns)
 	}
 	if at < l.pause {
 		return GateRate, l.pause
@@ -197,7 +200,7 @@ func (l *Lane) Closed(now time.Time, addr netip.Addr) *Lane {
 		return nil
 	}
 	l.conns--
-	l.leaving = max(l.leaving-1, 0)
+	l.leaveLocked(max(l.leaving-1, 0))
 	if addr.IsValid() {
 		l.up = max(l.up-1, 0)
 		if p := l.peerLocked(addr); p != nil {
@@ -205,7 +208,8 @@ func (l *Lane) Closed(now time.Time, addr netip.Addr) *Lane {
 		}
 	}
 	if l.conns == 0 {
-		l.rested, l.leaving, l.up = at, 0, 0
+		l.rested, l.up = at, 0
+		l.leaveLocked(0)
 	}
 	for _, g := range [...]*group{l.source, l.provider} {
 		if g != nil {

@@ -45,6 +45,7 @@ type Order struct {
 	opens  int64 // when the first suspended flow opens; 0: none is suspended
 	looked int64 // time of the last Next, Unix milliseconds
 
+	turns    uint32
 	inflight int // transactions
 	retries  int // of those
 }
@@ -64,6 +65,7 @@ type line struct {
 	tag  int64
 	head uint32 // the bucket that is next in its ring
 	at   int32  // in the band's heap; -1: not in it
+	turn uint32 // of equal tags the one that got its tag first is next
 	any  bool   // there is a ring
 }
 
@@ -115,8 +117,7 @@ func (o *Order) arise(b uint8, f int32) {
 		bd.tag = max(bd.tag, o.v)
 	}
 	l := &o.flows[f].lines[b]
-	l.tag = max(l.tag, bd.v)
-	bd.last = max(bd.last, l.tag)
+	o.tag(bd, l, max(l.tag, bd.v))
 	o.push(b, f)
 }
 

@@ -12,12 +12,14 @@ type peer struct {
 	addr   netip.Addr
 	took   float32 // seconds that things take there, smoothed
 	open   int     // connections
-	fails  uint8   // connections in a row that did not come up
+	fails  uint8   // connections in a row that did not come up, and ejections
+	sick   uint8   // transactions in a row that it has dropped
 	out    instant // ejected until then
 	streak uint32  // the lane's row of failures to which it has added, plus 1
 }
 
 const (
+	sickPeer = 2  // dropped transactions in a row after which an address is passed over
 	maxPeers = 64 // addresses of a site that are remembered
 
 	ejectFirst = 30 * time.Second

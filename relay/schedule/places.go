@@ -9,6 +9,7 @@ import (
 type site struct {
 	lanes   int
 	held    int // connections
+	leaving int // of those: were told to end
 	waiting laneList
 	turn    uint64
 	at      int     // in its heap; -1: in none
@@ -106,10 +107,14 @@ func (s *Scheduler) holdLocked(st *site, at instant, n int) {
 // yieldsLocked reports that a site has so many more connections than one that waits
 // that it should give one up.
 func (s *Scheduler) yieldsLocked(st *site) bool {
-	if len(s.quick) > 0 && s.quick[0] != st && s.quick[0].held+1 < st.held {
+	if s.leaving >= len(s.quick)+len(s.slow) {
+		return false // nobody waits, or enough were told already
+	}
+	keeps := st.held - st.leaving
+	if len(s.quick) > 0 && s.quick[0] != st && s.quick[0].held+1 < keeps {
 		return true
 	}
-	return !st.sure && len(s.slow) > 0 && s.slow[0] != st && s.slow[0].held+1 < st.held
+	return !st.sure && len(s.slow) > 0 && s.slow[0] != st && s.slow[0].held+1 < keeps
 }
 
 // nextLocked returns the lane that should have the place that l has given up. It

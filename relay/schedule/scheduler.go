@@ -50,11 +50,12 @@ type Scheduler struct {
 	learned   map[learnedKey]learned
 	waited    [NumGates]time.Duration
 
-	used   int // connections
-	unsure int // of those: of sites that are slow, or not known to be quick
-	quick  siteHeap
-	slow   siteHeap
-	turn   uint64 // of the sites that wait
+	used    int // connections
+	leaving int // of those: were told to end
+	unsure  int // of those: of sites that are slow, or not known to be quick
+	quick   siteHeap
+	slow    siteHeap
+	turn    uint64 // of the sites that wait
 }
 
 // group is what the lanes of one source or one provider share.

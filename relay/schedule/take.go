@@ -12,7 +12,6 @@ func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
 	l.adoptLocked(at)
 	switch l.state {
 	case opened:
-		l.leaveLocked()
 		return false, 0
 	case halfOpen:
 		if l.out {
@@ -20,23 +19,36 @@ func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
 		}
 	case closed:
 		if l.conns-l.leaving > l.window.Size() || s.yieldsLocked(l.site) {
-			l.leaveLocked()
+			l.leaveLocked(min(l.leaving+1, l.conns))
 			return false, 0
 		}
 	}
-	if at < l.pause {
-		l.gateLocked(at, GateRate, l.pause)
-		return false, time.Duration(l.pause - at)
+	gate, wait := GateRate, time.Duration(l.pause-at)
+	if wait <= 0 {
+		gate, wait = l.paceLocked(moment(at))
 	}
-	if gate, wait := l.paceLocked(moment(at)); wait > 0 {
+	if wait > 0 {
 		l.gateLocked(at, gate, at+instant(wait))
+		if wait > longestHold {
+			l.leaveLocked(min(l.leaving+1, l.conns))
+			return false, 0
+		}
 		return false, wait
 	}
 	l.out = l.state == halfOpen
 	return true, 0
 }
 
-func (l *Lane) leaveLocked() { l.leaving = min(l.leaving+1, l.conns) }
+// longestHold is for how long a connection is kept that may send nothing: the place
+// is of more use to others, and the peer would end it soon.
+const longestHold = 10 * time.Second
+
+// leaveLocked sets how many of the lane's connections were told to end.
+func (l *Lane) leaveLocked(n int) {
+	l.s.leaving += n - l.leaving
+	l.site.leaving += n - l.leaving
+	l.leaving = n
+}
 
 // paceLocked takes a message's token from each bucket, or none and says how long
 // to wait.

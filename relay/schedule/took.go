@@ -22,8 +22,7 @@ func (o *Order) Took(bucket uint32, bytes int64, recipients int) {
 	}
 	// A flow that was passed over because it was full has not saved that up.
 	bd.v = max(bd.v, l.tag)
-	l.tag = bd.v + max(cost, 1)
-	bd.last = max(bd.last, l.tag)
+	o.tag(bd, l, bd.v+max(cost, 1))
 	if l.at >= 0 {
 		o.down(b, int(l.at))
 	}

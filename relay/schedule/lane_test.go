@@ -32,22 +32,3 @@ func TestOneMessageGoesThrough(t *testing.T) {
 		t.Errorf("%d connections are left", n)
 	}
 }
-
-func TestOrderTakesTurns(t *testing.T) {
-	o := NewOrder(OrderOptions{})
-	o.Add(1, 1, BandNormal)
-	o.Add(2, 2, BandNormal)
-	seen := map[uint32]int{}
-	for range 10 {
-		b, ok := o.Next(0)
-		if !ok {
-			t.Fatal("nothing")
-		}
-		o.Took(b, 100, 1)
-		seen[b]++
-		o.Done(b)
-	}
-	if seen[1] != 5 || seen[2] != 5 {
-		t.Errorf("%v", seen)
-	}
-}
