@@ -77,7 +77,7 @@ func (w *Window) Success(open, up int) {
 	w.Answer()
 	size := w.Size()
 	if w.threshold == 0 || w.size < w.threshold {
-		if open >= size && size < 2*up {
+		if 2*open > size && size < 2*up {
 			w.size = min(w.size+1, w.most)
 		}
 		return
@@ -129,10 +129,26 @@ func (w *Window) Loss(inUse, underWay int) bool {
 	return true
 }
 
+// Shrink cuts the window for a destination that does not answer, which is no sign of
+// what it can bear when it does: the way back is slow start.
+func (w *Window) Shrink(underWay int) {
+	if w.hold > 0 {
+		w.hold--
+		return
+	}
+	if w.threshold > 0 {
+		w.threshold = max(w.threshold, w.size)
+	}
+	w.size = max(1, w.size*lossFactor)
+	w.hold = int32(max(underWay-1, 0))
+}
+
 // Restart takes the window back to its start: the destination was away. The size
 // that was good before is reached by slow start.
 func (w *Window) Restart() {
-	w.threshold = max(w.threshold, w.size)
+	if w.threshold > 0 {
+		w.threshold = max(w.threshold, w.size)
+	}
 	w.size = min(StartWindow, w.most)
 	w.credit, w.hold = 0, 0
 }

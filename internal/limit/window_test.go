@@ -126,7 +126,7 @@ func TestWindowStaysInBounds(t *testing.T) {
 		for range rapid.IntRange(0, 200).Draw(t, "steps") {
 			before := w.Size()
 			open := rapid.IntRange(0, 40).Draw(t, "open")
-			switch rapid.IntRange(0, 5).Draw(t, "event") {
+			switch rapid.IntRange(0, 6).Draw(t, "event") {
 			case 0, 1:
 				w.Success(open, open)
 				if n := w.Size(); n < before || n > before+1 {
@@ -136,6 +136,11 @@ func TestWindowStaysInBounds(t *testing.T) {
 				cut := w.Loss(open, open)
 				if n := w.Size(); n > before || !cut && n != before {
 					t.Fatalf("a loss took the window from %d to %d", before, n)
+				}
+			case 6:
+				w.Shrink(open)
+				if w.Size() > before {
+					t.Fatalf("shrinking took the window from %d to %d", before, w.Size())
 				}
 			case 3:
 				w.Idle(time.Duration(rapid.IntRange(0, 900).Draw(t, "s")) * time.Second)

@@ -61,7 +61,7 @@ func (l *Lane) Heard(now time.Time, h mail.Hearing) {
 		*l.pair = pair{until: l.retry, step: l.step, reason: l.reason}
 	}
 	if l.state == closed && h.Status.Code != 421 && 2*l.struck >= l.addresses {
-		l.window.Loss(l.up+1, l.conns)
+		l.window.Shrink(l.conns)
 	}
 }
 
@@ -69,7 +69,11 @@ func (l *Lane) Heard(now time.Time, h mail.Hearing) {
 func (l *Lane) tooManyLocked(at instant, inUse int) {
 	l.busy = at
 	if l.window.Size() > 1 {
-		l.window.Loss(inUse, l.conns)
+		if l.up > 0 {
+			l.window.Loss(inUse, l.conns)
+		} else {
+			l.window.Shrink(l.conns)
+		}
 		return
 	}
 	// Less than one connection is one with pauses.

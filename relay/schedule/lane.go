@@ -190,7 +190,8 @@ func (l *Lane) openLocked(at instant) {
 
 // Closed tells that a connection which Decide has let open has ended; addr is the
 // address that it was up with, zero when it never came up. It returns a lane that
-// waited for the place, nil when there is none: its owner should let it decide.
+// waited for the place, nil when there is none: its owner should let it decide, before
+// the one that has given the place up.
 func (l *Lane) Closed(now time.Time, addr netip.Addr) *Lane {
 	s := l.s
 	s.mu.Lock()

@@ -124,7 +124,7 @@ func (s *Scheduler) nextLocked(l *Lane, at instant) *Lane {
 		if g == nil {
 			continue
 		}
-		if w := s.firstLocked(&g.waiting, at); w != nil {
+		if w := s.firstLocked(&g.waiting, l, at); w != nil {
 			return w
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Scheduler) nextLocked(l *Lane, at instant) *Lane {
 			if len(*h) == 0 || !s.fitsLocked((*h)[0]) {
 				break
 			}
-			if w := s.firstLocked(&(*h)[0].waiting, at); w != nil {
+			if w := s.firstLocked(&(*h)[0].waiting, l, at); w != nil {
 				return w
 			}
 		}
@@ -141,13 +141,25 @@ func (s *Scheduler) nextLocked(l *Lane, at instant) *Lane {
 	return nil
 }
 
-// firstLocked returns the first of a line that would be let through. Who would not
-// goes to the line of the bound that is in the way now.
-func (s *Scheduler) firstLocked(q *laneList, at instant) *Lane {
+// firstLocked returns the first of a line that would be let through, before others
+// who holds fewer connections. Who would not goes to the line of the bound that is in
+// the way now.
+func (s *Scheduler) firstLocked(q *laneList, closing *Lane, at instant) *Lane {
+	had := func(l *Lane) int {
+		if l == closing {
+			return l.conns + 1
+		}
+		return l.conns
+	}
 	for range 8 {
 		w := q.head
 		if w == nil {
 			return nil
+		}
+		for o, n := w.next, 0; o != nil && n < 16; o, n = o.next, n+1 {
+			if had(o) < had(w) {
+				w = o
+			}
 		}
 		w.unlistLocked()
 		gate, _ := w.shutLocked(at)
