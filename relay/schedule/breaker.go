@@ -89,6 +89,7 @@ func (l *Lane) adoptLocked(at instant) {
 	}
 	l.state, l.step, l.retry = opened, l.pair.step, l.pair.until
 	l.out, l.reason = false, l.pair.reason
+	l.gateLocked(at, GateBreaker, l.retry)
 	l.leaveLocked(l.conns)
 	l.window.Restart()
 }
@@ -106,6 +107,7 @@ func (l *Lane) openBreakerLocked(at instant) {
 	l.leaveLocked(l.conns)
 	l.window.Restart()
 	l.wellLocked()
+	l.gateLocked(at, GateBreaker, l.retry)
 }
 
 // wellLocked ends a row of failures.
@@ -121,6 +123,7 @@ func (l *Lane) answeredLocked(at instant) {
 	l.site.good = at
 	if l.state == halfOpen {
 		l.state, l.out, l.again = closed, false, at
+		l.gateLocked(at, GateNone, 0)
 	}
 }
 
