@@ -41,7 +41,7 @@ func TestAppendReceived(t *testing.T) {
 }
 
 // reference scans a whole text line by line.
-func reference(text string) (received int, delivered []string, ended bool) {
+func reference(text string) (received int, delivered []string, waived, ended bool) {
 	fields := false
 	for rest := text; rest != ""; {
 		i := strings.IndexByte(rest, '\n')
@@ -51,11 +51,11 @@ func reference(text string) (received int, delivered []string, ended bool) {
 		}
 		rest = rest[len(line):]
 		if line[0] == '\r' || line[0] == '\n' {
-			return received, delivered, len(line) > 1 || line[0] == '\n'
+			return received, delivered, waived, len(line) > 1 || line[0] == '\n'
 		}
 		if line[0] == ' ' || line[0] == '\t' {
 			if !fields {
-				return received, delivered, true
+				return received, delivered, waived, true
 			}
 			continue
 		}
@@ -66,10 +66,10 @@ func reference(text string) (received int, delivered []string, ended bool) {
 		name, value := strings.ToLower(line[:n]), line[n:]
 		value = strings.TrimLeft(value, " \t")
 		if value == "" {
-			return received, delivered, false // cut within the name
+			return received, delivered, waived, false // cut within the name
 		}
 		if value[0] != ':' || n == 0 {
-			return received, delivered, true
+			return received, delivered, waived, true
 		}
 		fields = true
 		switch {
@@ -77,9 +77,11 @@ func reference(text string) (received int, delivered []string, ended bool) {
 			received++
 		case name == "delivered-to" && whole && len(value)-1 <= 256:
 			delivered = append(delivered, string(bytes.TrimSpace([]byte(value[1:]))))
+		case name == "tls-required" && whole && len(value)-1 <= 256:
+			waived = waived || strings.EqualFold(string(bytes.TrimSpace([]byte(value[1:]))), "No")
 		}
 	}
-	return received, delivered, false
+	return received, delivered, waived, false
 }
 
 // The scanner must see the same whatever the pieces in which a text comes, and
@@ -92,6 +94,10 @@ func FuzzScanner(f *testing.F) {
 	f.Add(" Received: x\r\nReceived: x\r\n", uint8(1))
 	f.Add("Delivered-To: "+strings.Repeat("x", 300)+"\r\nDelivered-Too: y\r\n:\r\n", uint8(7))
 	f.Add("\rReceived: x\r\n", uint8(2))
+	f.Add("TLS-Required: No\r\nDelivered-To: a@b\r\n", uint8(2))
+	f.Add("tls-required :nO \r\n\r\n", uint8(4))
+	f.Add("TLS-Required: Yes\r\nTLS-Required: No\r\n more\r\n\r\n", uint8(4))
+	f.Add("TLS-Required: None\r\n\r\nTLS-Required: No\r\n", uint8(4))
 	f.Fuzz(func(t *testing.T, text string, step uint8) {
 		var delivered []string
 		s := message.Scanner{Delivered: func(v []byte) { delivered = append(delivered, string(v)) }}
@@ -104,9 +110,12 @@ func FuzzScanner(f *testing.F) {
 				rest = rest[n:]
 			}
 		}
-		received, want, ended := reference(text)
+		received, want, waived, ended := reference(text)
 		if s.Received != received || strings.Join(delivered, "\n") != strings.Join(want, "\n") || s.Done() != ended {
 			t.Errorf("%q: %d received, %q delivered, done %v; want %d, %q, %v", text, s.Received, delivered, s.Done(), received, want, ended)
+		}
+		if s.TLSWaived != waived {
+			t.Errorf("%q: TLS waived %v", text, s.TLSWaived)
 		}
 		if s.HeaderBytes > int64(len(text)) || !s.Done() && s.HeaderBytes != int64(len(text)) {
 			t.Errorf("%q: %d octets of %d", text, s.HeaderBytes, len(text))

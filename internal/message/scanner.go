@@ -11,20 +11,22 @@ const (
 	inName                     // in what may be a field's name
 	behind                     // in the space behind a name
 	inValue                    // in a value that nobody asked for
-	inTrace                    // in the value of a Delivered-To
+	inTrace                    // in a value that is kept
 	done                       // behind the header
 )
 
 const (
 	received    = "received"
 	deliveredTo = "delivered-to"
+	tlsRequired = "tls-required"
 	nameMax     = len(deliveredTo) // the longest name that matters
 	valueMax    = 256              // the longest value that is handed on: an address
 )
 
 // Scanner watches the text of a message go by and sees what stops a mail loop
 // (RFC 5321 section 6.3): how many Received fields the header has and where it
-// says that it was delivered. It also measures the header block. The zero value
+// says that it was delivered. It also measures the header block, and sees whether
+// the sender would rather have the message in clear than late. The zero value
 // is ready; the text may be cut anywhere. The header ends with the first empty
 // line, or with the first line that is no field.
 type Scanner struct {
@@ -32,6 +34,9 @@ type Scanner struct {
 	HeaderBytes int64
 	// Received counts the Received fields so far.
 	Received int
+	// TLSWaived says that a TLS-Required field has the value No (RFC 8689 section
+	// 5), the only one that has a meaning.
+	TLSWaived bool
 	// Delivered, when set, is handed the value of each Delivered-To field without
 	// the spaces around it; the slice is valid during the call. A value that is
 	// longer than any address is not handed on.
@@ -42,12 +47,12 @@ type Scanner struct {
 	long  bool // the name or the value is longer than what is kept
 	nameN uint8
 	name  [nameMax]byte
-	value []byte // of a Delivered-To, at most valueMax octets; kept for the next one
+	value []byte // of a Delivered-To or TLS-Required, at most valueMax octets; kept for the next one
 }
 
 // Reset readies s for another message; Delivered stays.
 func (s *Scanner) Reset() {
-	s.HeaderBytes, s.Received = 0, 0
+	s.HeaderBytes, s.Received, s.TLSWaived = 0, 0, false
 	s.state, s.folds = lineStart, false
 }
 
@@ -152,6 +157,8 @@ func (s *Scanner) colon() int {
 		if s.Delivered != nil {
 			s.state, s.value = inTrace, s.value[:0]
 		}
+	case tlsRequired:
+		s.state, s.value = inTrace, s.value[:0]
 	}
 	return 1
 }
@@ -165,14 +172,20 @@ func (s *Scanner) skipLine(p []byte) int {
 	return i + 1
 }
 
-// keep gathers the value of a Delivered-To to the end of its line.
+// keep gathers a value to the end of its line.
 func (s *Scanner) keep(p []byte) int {
 	n := s.skipLine(p)
 	took := min(n, valueMax-len(s.value))
 	s.value = append(s.value, p[:took]...)
 	s.long = s.long || took < n
-	if s.state == lineStart && !s.long {
-		s.Delivered(bytes.TrimSpace(s.value))
+	if s.state != lineStart || s.long {
+		return n
+	}
+	value := bytes.TrimSpace(s.value)
+	if string(s.name[:s.nameN]) == deliveredTo {
+		s.Delivered(value)
+	} else if bytes.EqualFold(value, []byte("no")) {
+		s.TLSWaived = true
 	}
 	return n
 }

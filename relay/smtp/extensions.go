@@ -97,6 +97,9 @@ func (e *Extensions) AppendReply(dst []byte, hostname string) []byte {
 	if flag(StartTLS, keyStartTLS) {
 		end()
 	}
+	if flag(RequireTLS, keyRequireTLS) {
+		end()
+	}
 	if flag(Auth, keyAuth) {
 		dst = append(append(dst, ' '), e.AuthText...)
 		end()

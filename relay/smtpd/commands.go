@@ -183,6 +183,9 @@ func (e *engine) hello(verb smtp.Verb, arg []byte) {
 	if e.o.TLS != nil && e.TLS == nil {
 		x.Set |= smtp.StartTLS
 	}
+	if e.offersRequireTLS() {
+		x.Set |= smtp.RequireTLS
+	}
 	e.w.Add(x.AppendReply(e.w.Room(replyRoom), e.o.Hostname))
 }
 
@@ -233,6 +236,11 @@ func (e *engine) mail(arg []byte) {
 		e.give(replyNested, ruleOrder)
 		return
 	}
+	arg, require, s := e.requireTLS(arg)
+	if !s.IsZero() {
+		e.give(s, ruleSyntax)
+		return
+	}
 	from, s := smtp.ParseMail(arg, &e.mp)
 	if !s.IsZero() {
 		e.give(s, ruleSyntax)
@@ -242,10 +250,10 @@ func (e *engine) mail(arg []byte) {
 		e.give(replyTooBig, ruleSize)
 		return
 	}
-	e.smtputf8 = e.mp.SMTPUTF8
+	e.smtputf8, e.RequireTLS = e.mp.SMTPUTF8, require
 	s = e.h.Mail(from, &e.mp)
 	if !s.IsZero() && !s.OK() {
-		e.smtputf8 = false
+		e.smtputf8, e.RequireTLS = false, false
 		e.give(s, ruleHandler)
 		return
 	}

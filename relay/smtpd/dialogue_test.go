@@ -26,7 +26,7 @@ func TestDialogues(t *testing.T) {
 			switch name {
 			case "lmtp":
 				o.LMTP = true
-			case "tls", "injected":
+			case "tls", "injected", "requiretls":
 				o.TLS = certificate
 			case "musttls":
 				o.TLS, o.RequireTLS = certificate, true

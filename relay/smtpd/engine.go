@@ -340,6 +340,7 @@ func (e *engine) stop(s mail.Status, rule string, r wire.Reason) {
 func (e *engine) reset() {
 	e.drop()
 	e.open, e.chunks, e.smtputf8 = false, false, false
+	e.RequireTLS, e.TLSWaived = false, false
 	e.rcpts, e.over = 0, 0
 }
 

@@ -38,6 +38,8 @@ type received struct {
 	protocol string
 	mail     smtp.MailParams
 	rcpt     []smtp.RcptParams
+	required bool // TLS on all of the way
+	waived   bool
 }
 
 // recorder is a Handler whose sessions keep what they are given. Local parts say
@@ -156,6 +158,7 @@ func (s *session) Commit() mail.Status {
 	s.in.text = string(s.text)
 	s.text = s.text[:0]
 	s.in.protocol = string(s.c.Protocol())
+	s.in.required, s.in.waived = s.c.RequireTLS, s.c.TLSWaived
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	s.r.messages = append(s.r.messages, s.in)

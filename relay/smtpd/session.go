@@ -63,6 +63,12 @@ type Conn struct {
 	TLS      *tls.ConnectionState
 	Ended    wire.Reason // why the session ended; set when Session.Close is called
 
+	// Of the open transaction: the sender asks for TLS on all of the way (RFC 8689
+	// section 4.2.1), known from Session.Mail on; or he does without rather than
+	// have it late ("TLS-Required: No", section 5), known when Session.Commit is
+	// called. The first makes the second void.
+	RequireTLS, TLSWaived bool
+
 	lmtp     bool
 	smtputf8 bool
 	deadline time.Time

@@ -272,6 +272,7 @@ func (e *engine) finish() {
 	s, rule := e.fail, e.failRule
 	if s.IsZero() {
 		e.touched = false
+		e.TLSWaived = e.scan.TLSWaived && !e.RequireTLS
 		s, rule = orDefault(e.h.Commit(), replyOK), ruleHandler
 	}
 	if s.OK() {
