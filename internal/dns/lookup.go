@@ -32,7 +32,8 @@ type MX struct {
 
 // Addresses are those of a host. The slices are shared: only to be read.
 type Addresses struct {
-	V4, V6 []netip.Addr
+	V4, V6  []netip.Addr
+	Partial bool // one family could not be asked for now
 	Facts
 }
 
@@ -111,9 +112,9 @@ func (r *Resolver) Addresses(ctx context.Context, host string) (Addresses, error
 	case v4.err == nil && v6.err == nil:
 		return Addresses{V4: v4.addrs, V6: v6.addrs, Facts: both(v4.facts(now), v6.facts(now))}, nil
 	case v4.err == nil:
-		return Addresses{V4: v4.addrs, Facts: v4.facts(now)}, nil
+		return Addresses{V4: v4.addrs, Partial: errors.Is(v6.err, ErrTemporary), Facts: v4.facts(now)}, nil
 	case v6.err == nil:
-		return Addresses{V6: v6.addrs, Facts: v6.facts(now)}, nil
+		return Addresses{V6: v6.addrs, Partial: errors.Is(v4.err, ErrTemporary), Facts: v6.facts(now)}, nil
 	case errors.Is(v4.err, ErrTemporary):
 		return Addresses{}, v4.err
 	case errors.Is(v6.err, ErrTemporary):

@@ -26,12 +26,12 @@ func TestOneFamily(t *testing.T) {
 		return true
 	}, func(t *testing.T, r *dns.Resolver, _ *pipes) {
 		for host, want := range map[string]string{
-			"a.test":    "[192.0.2.1] [] ok",
-			"b.test":    "[] [] temporary",
-			"gone.test": "[] [] not found",
+			"a.test":    "[192.0.2.1] [] true ok",
+			"b.test":    "[] [] false temporary",
+			"gone.test": "[] [] false not found",
 		} {
 			a, err := r.Addresses(t.Context(), host)
-			if got := fmt.Sprint(a.V4, a.V6, " ", outcome(err)); got != want {
+			if got := fmt.Sprint(a.V4, a.V6, a.Partial, " ", outcome(err)); got != want {
 				t.Errorf("%s: %s, want %s", host, got, want)
 			}
 		}

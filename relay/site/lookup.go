@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"postrider/internal/dns"
@@ -69,8 +70,7 @@ func usable(ctx context.Context, r Resolver, s *Site, o *Options) mail.Status {
 	for at, end := 0, 0; at < len(s.Hosts); at = end {
 		end = s.group(at)
 		addrs := 0
-		for i := at; i < end; i++ {
-			h := seen.resolve(ctx, r, s, &s.Hosts[i], o)
+		for _, h := range seen.resolveAll(ctx, r, s, s.Hosts[at:end], o) {
 			addrs += len(h.v4) + len(h.v6)
 		}
 		if seen.own { // neither this preference nor a worse one (RFC 5321 section 5.1)
@@ -97,6 +97,10 @@ type findings struct {
 	temporary, private, own bool
 }
 
+func (f *findings) add(g findings) {
+	f.temporary, f.private, f.own = f.temporary || g.temporary, f.private || g.private, f.own || g.own
+}
+
 func (f *findings) status() mail.Status {
 	switch {
 	case f.temporary:
@@ -115,18 +119,33 @@ type found struct {
 	authentic bool
 }
 
-// resolve returns what may be used of a host.
-func (f *findings) resolve(ctx context.Context, r Resolver, s *Site, h *Host, o *Options) *found {
-	out := &found{}
+// resolveAll returns what may be used of each of some hosts, asking for all at once.
+func (f *findings) resolveAll(ctx context.Context, r Resolver, s *Site, hosts []Host, o *Options) []found {
+	out, each := make([]found, len(hosts)), make([]findings, len(hosts))
+	var wg sync.WaitGroup
+	for i := 1; i < len(hosts); i++ {
+		wg.Go(func() { each[i].resolve(ctx, r, s, &hosts[i], o, &out[i]) })
+	}
+	each[0].resolve(ctx, r, s, &hosts[0], o, &out[0])
+	wg.Wait()
+	for _, g := range each {
+		f.add(g)
+	}
+	return out
+}
+
+// resolve puts into out what may be used of a host.
+func (f *findings) resolve(ctx context.Context, r Resolver, s *Site, h *Host, o *Options, out *found) {
 	if addr, ok := parseLiteral(h.Name); ok {
 		f.sort(out, addr, h, o)
-		return out
+		return
 	}
 	a, err := r.Addresses(ctx, h.Name)
 	if err != nil {
 		f.temporary = f.temporary || !errors.Is(err, dns.ErrNotFound) && !errors.Is(err, dns.ErrNoData)
-		return out
+		return
 	}
+	f.temporary = f.temporary || a.Partial
 	out.authentic = s.Authentic && a.Authentic
 	for _, addr := range a.V6 {
 		f.sort(out, addr, h, o)
@@ -134,7 +153,6 @@ func (f *findings) resolve(ctx context.Context, r Resolver, s *Site, h *Host, o 
 	for _, addr := range a.V4 {
 		f.sort(out, addr, h, o)
 	}
-	return out
 }
 
 // sort puts an address where it belongs, or notes why it is left out.

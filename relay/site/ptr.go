@@ -51,6 +51,9 @@ func anyLeadsTo(ctx context.Context, r Namer, names []string, addr netip.Addr) (
 	var later error
 	for _, name := range names[:min(10, len(names))] {
 		a, err := r.Addresses(ctx, name)
+		if err == nil && a.Partial {
+			err = dns.ErrTemporary
+		}
 		if errors.Is(err, dns.ErrTemporary) {
 			later = fmt.Errorf("addresses of %s: %w", name, err)
 		}

@@ -18,15 +18,13 @@ type names struct {
 	mx    map[string]dns.MX
 	addrs map[string]dns.Addresses
 	fails map[string]error // by "MX name" or "A name"
-	asked map[string]int
 }
 
 func newNames() *names {
-	return &names{mx: map[string]dns.MX{}, addrs: map[string]dns.Addresses{}, fails: map[string]error{}, asked: map[string]int{}}
+	return &names{mx: map[string]dns.MX{}, addrs: map[string]dns.Addresses{}, fails: map[string]error{}}
 }
 
 func (n *names) MX(_ context.Context, domain string) (dns.MX, error) {
-	n.asked["MX "+domain]++
 	if err := n.fails["MX "+domain]; err != nil {
 		return dns.MX{}, err
 	}
@@ -40,7 +38,6 @@ func (n *names) MX(_ context.Context, domain string) (dns.MX, error) {
 }
 
 func (n *names) Addresses(_ context.Context, host string) (dns.Addresses, error) {
-	n.asked["A "+host]++
 	if err := n.fails["A "+host]; err != nil {
 		return dns.Addresses{}, err
 	}
@@ -96,6 +93,7 @@ func TestLookup(t *testing.T) {
 	n.host("inside.test", "10.0.0.1", "::1", "::ffff:192.168.1.1")
 	n.host("self.test", "203.0.113.99")
 	n.host("bare.test", "203.0.113.3")
+	n.addrs["partinside.test"] = dns.Addresses{V4: n.addrs["inside.test"].V4, Partial: true}
 	n.host("empty.test")
 	n.fails["A broken.test"] = &dns.Error{Kind: dns.ErrTemporary}
 	n.fails["MX servfail.test"] = &dns.Error{Kind: dns.ErrTemporary}
@@ -116,6 +114,7 @@ func TestLookup(t *testing.T) {
 		{"lost.test", "10 none.test, 20 empty.test", "550 5.4.4"},
 		{"half.test", "10 none.test, 20 broken.test", "451 4.4.3"},
 		{"private.test", "10 inside.test", "550 5.4.4"},
+		{"privatepart.test", "10 partinside.test", "451 4.4.3"},
 		{"privatelater.test", "10 inside.test, 20 broken.test", "451 4.4.3"},
 		{"loop.test", "10 relay.test, 20 mx1.test", "554 5.4.6"},
 		{"equal.test", "10 mx1.test, 10 relay.test", "554 5.4.6"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	"postrider/internal/mail"
 )
@@ -18,13 +19,11 @@ func Targets(ctx context.Context, r Resolver, s *Site, o *Options, dst []mail.Ta
 	ctx, cancel := context.WithTimeout(ctx, o.total())
 	defer cancel()
 	var seen findings
+	var spare mail.Target // has lost its place to a worse preference
 	start, limit := len(dst), len(dst)+o.maxAddresses()
 	for at := 0; at < len(s.Hosts) && len(dst) < limit; {
 		end := s.group(at)
-		hosts := make([]*found, 0, end-at)
-		for i := at; i < end; i++ {
-			hosts = append(hosts, seen.resolve(ctx, r, s, &s.Hosts[i], o))
-		}
+		hosts := seen.resolveAll(ctx, r, s, s.Hosts[at:end], o)
 		if seen.own { // as in usable
 			break
 		}
@@ -32,8 +31,14 @@ func Targets(ctx context.Context, r Resolver, s *Site, o *Options, dst []mail.Ta
 		if end < len(s.Hosts) && len(dst) == start && limit-start > 1 {
 			places--
 		}
-		dst = takeTurns(dst, places, s.Hosts[at:end], hosts, o.port())
+		all := takeTurns(dst, limit, s.Hosts[at:end], hosts, o.port())
+		if dst = all[:min(len(all), places)]; len(all) > places {
+			spare = all[places]
+		}
 		at = end
+	}
+	if spare.Addr.IsValid() && len(dst) < limit { // the worse ones had none
+		dst = append(dst, spare)
 	}
 	switch {
 	case len(dst) > start:
@@ -44,8 +49,8 @@ func Targets(ctx context.Context, r Resolver, s *Site, o *Options, dst []mail.Ta
 	return dst, statusTargets
 }
 
-// takeTurns appends addresses of hosts of the same preference until limit.
-func takeTurns(dst []mail.Target, limit int, names []Host, hosts []*found, port uint16) []mail.Target {
+// takeTurns appends addresses of hosts of the same preference until limit, each once.
+func takeTurns(dst []mail.Target, limit int, names []Host, hosts []found, port uint16) []mail.Target {
 	var six, four []mail.Target
 	order := rand.Perm(len(hosts))
 	for _, h := range hosts {
@@ -55,7 +60,7 @@ func takeTurns(dst []mail.Target, limit int, names []Host, hosts []*found, port 
 	for turn, more := 0, true; more; turn++ {
 		more = false
 		for _, i := range order {
-			h := hosts[i]
+			h := &hosts[i]
 			t := mail.Target{Host: names[i].Name, Preference: names[i].Preference, Authentic: h.authentic}
 			if turn < len(h.v6) {
 				t.Addr, more = netip.AddrPortFrom(h.v6[turn], port), true
@@ -68,9 +73,13 @@ func takeTurns(dst []mail.Target, limit int, names []Host, hosts []*found, port 
 		}
 	}
 	for ; len(dst) < limit && len(six)+len(four) > 0; six, four = four, six { // RFC 8305 section 4
-		if len(six) > 0 {
-			dst, six = append(dst, six[0]), six[1:]
+		if len(six) == 0 {
+			continue
 		}
+		if t := six[0]; !slices.ContainsFunc(dst, func(have mail.Target) bool { return have.Addr == t.Addr }) {
+			dst = append(dst, t)
+		}
+		six = six[1:]
 	}
 	return dst
 }
