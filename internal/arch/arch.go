@@ -58,6 +58,7 @@ func allowed() map[string]string {
 
 		// Level 4
 		"relay/smtpd":        "relay/smtp internal/mail internal/message internal/wire internal/auth internal/bufpool internal/limit",
+		"relay/resolve":      "relay/aliases relay/policy relay/route relay/srs internal/mail",
 		"relay/outbound":     "relay/smtp internal/mail internal/wire internal/dns internal/limit internal/metrics internal/bufpool",
 		"access/imap":        "access/imapwire delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",
 		"access/pop3":        "delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",

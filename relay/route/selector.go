@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"postrider/internal/mail"
@@ -99,12 +98,11 @@ func (t *Table) AppendSelector(dst []byte, env *mail.Envelope) []byte {
 	if len(t.conditions) == 0 {
 		return dst
 	}
-	var room [maxSelected]*condition
-	f := finder{env: env, found: room[:0]}
+	f := finder{env: env}
 	f.senders(t.matcher.sender)
 	f.users(t.matcher.user)
 	f.add(t.matcher.client)
-	for _, c := range f.found {
+	for _, c := range f.found[:f.n] {
 		dst = append(dst, c.id...)
 	}
 	return dst
@@ -116,7 +114,8 @@ func (t *Table) Selector(env *mail.Envelope) string { return string(t.AppendSele
 // finder gathers conditions in their order.
 type finder struct {
 	env   *mail.Envelope
-	found []*condition
+	found [maxSelected]*condition // the first n
+	n     int
 	fold  [mail.MaxAddressLen]byte
 }
 
@@ -171,14 +170,18 @@ func (f *finder) add(list []*condition) {
 		if !c.meets(f.env) {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(f.found, c, func(a, b *condition) int { return a.order - b.order })
+		at := f.n
 		if at == maxSelected {
-			continue
+			if at--; f.found[at].order < c.order {
+				continue
+			}
+		} else {
+			f.n++
 		}
-		if len(f.found) == maxSelected {
-			f.found = f.found[:maxSelected-1]
+		for ; at > 0 && f.found[at-1].order > c.order; at-- {
+			f.found[at] = f.found[at-1]
 		}
-		f.found = slices.Insert(f.found, at, c)
+		f.found[at] = c
 	}
 }
 
