@@ -123,7 +123,7 @@ func appendXtextUTF8(dst, address []byte) []byte {
 // repeated.
 func appendOriginal(dst, orcpt []byte, wide bool) ([]byte, bool) {
 	kind, value, ok := bytes.Cut(orcpt, []byte{';'})
-	if !ok || len(kind) == 0 || len(kind) > 40 || len(value) == 0 || !atomic(kind) {
+	if !ok || len(kind) == 0 || len(kind) > 40 || len(value) == 0 || !isAtom(kind) {
 		return dst, false
 	}
 	start := len(dst)
@@ -165,7 +165,7 @@ func appendXtextDecoded(dst, xtext []byte) ([]byte, bool) {
 	return dst, len(dst) > start
 }
 
-func atomic(s []byte) bool {
+func isAtom(s []byte) bool {
 	for _, c := range s {
 		if c <= ' ' || c >= 0x7f || bytes.IndexByte([]byte(`()<>@,;:\"/[]?=`), c) >= 0 {
 			return false

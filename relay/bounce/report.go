@@ -9,8 +9,8 @@ import (
 
 // Bounds of the fields for programs.
 const (
-	maxReport     = 120 << 10 // bytes; the recipients that would pass it are not told of
-	frugalReport  = 60 << 10  // behind it only what must be told is
+	maxReport     = 132 << 10 // bytes; the recipients that would pass it are not told of
+	frugalReport  = 24 << 10  // behind it only what must be told is
 	maxDiagnostic = 1000      // bytes of one reply's text
 )
 
@@ -48,11 +48,11 @@ func (n *Notice) appendRecipient(dst []byte, r *Recipient, wide, whole bool) []b
 	dst = appendField(dst, "Final-Recipient", appendAddress(nil, to.Address, wide))
 	dst = appendField(dst, "Action", []byte(n.Kind.action()))
 	dst = appendField(dst, "Status", n.status(r).AppendText(nil))
-	if r.Remote != "" && mail.ValidDomain([]byte(r.Remote)) && ascii([]byte(r.Remote)) {
-		dst = appendField(dst, "Remote-MTA", []byte("dns; "+r.Remote))
-	}
 	if !whole {
 		return dst
+	}
+	if r.Remote != "" && mail.ValidDomain([]byte(r.Remote)) && ascii([]byte(r.Remote)) {
+		dst = appendField(dst, "Remote-MTA", []byte("dns; "+r.Remote))
 	}
 	if r.Status.Code != 0 && (n.Kind == Failure || n.Kind == Delay) {
 		dst = appendField(dst, "Diagnostic-Code", appendDiagnostic(nil, r, wide))

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"mime/quotedprintable"
+	"unicode/utf8"
 
 	"postrider/internal/mail"
 	"postrider/internal/message"
@@ -93,7 +94,7 @@ func (n *Notice) returnFull(wide bool) (part, bool) {
 
 // returnHeader makes the part of RFC 6522 section 4, or of RFC 6533 section 6.
 // What is not plain lines of ASCII is encoded.
-func returnHeader(header []byte, utf8 bool, wide bool, left int) (part, bool) {
+func returnHeader(header []byte, global, wide bool, left int) (part, bool) {
 	p := part{kind: "text/rfc822-headers", encoding: "7bit", about: "Header of the message"}
 	for limit := len(header); limit > 0; limit /= 2 {
 		header = header[:bytes.LastIndexByte(header[:limit], '\n')+1]
@@ -103,13 +104,16 @@ func returnHeader(header []byte, utf8 bool, wide bool, left int) (part, bool) {
 		shape := measure(header)
 		p.text, p.encoding = header, "7bit"
 		switch {
-		case shape.eightBit && utf8 && wide && shape.lines:
+		case shape.eightBit && global && wide && shape.lines:
 			p.kind, p.encoding = "message/global-headers", "8bit"
-		case shape.eightBit && utf8:
+		case shape.eightBit && global:
 			p.kind = "message/global-headers"
 			p.text, p.encoding = quote(header), "quoted-printable"
 		case shape.eightBit:
-			p.kind = "text/rfc822-headers; charset=utf-8"
+			p.kind = "text/rfc822-headers; charset=unknown-8bit" // RFC 1428 section 3
+			if utf8.Valid(header) {
+				p.kind = "text/rfc822-headers; charset=utf-8"
+			}
 			p.text, p.encoding = quote(header), "quoted-printable"
 		case !shape.lines:
 			p.text, p.encoding = quote(header), "quoted-printable"

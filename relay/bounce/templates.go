@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"text/template"
 	"time"
 
@@ -20,6 +21,7 @@ var shipped embed.FS
 const (
 	maxTemplate  = 256 << 10 // bytes of one file
 	maxLanguages = 100
+	maxDepth     = 1000 // includes that are open at a time, on all goroutines
 )
 
 // Templates are the words for a person in one or more languages. A file holds
@@ -119,8 +121,14 @@ func parse(base *template.Template, name, text string) (*template.Template, erro
 		}
 		t = clone.New(name)
 	}
-	// include is a template's result as a value, so that it can be wrapped.
+	// include is a template's result as a value, so that it can be wrapped. It nests
+	// on the stack of the goroutine, which must not run out.
+	var depth atomic.Int32
 	include := func(name string, data any) (string, error) {
+		defer depth.Add(-1)
+		if depth.Add(1) > maxDepth {
+			return "", errors.New("a template includes itself")
+		}
 		var b strings.Builder
 		err := t.ExecuteTemplate(&b, name, data)
 		return b.String(), err
