@@ -22,7 +22,8 @@ type answer struct {
 
 	authentic bool
 	expires   time.Time
-	err       error // an *Error, or nil
+	fresh     time.Time // until when it counts as got past the cache
+	err       error     // an *Error, or nil
 }
 
 func (a *answer) facts(now time.Time) Facts {
@@ -75,11 +76,8 @@ func follow(m *wire.Msg, name string, kind uint16, links int) (part, error) {
 		if p.links++; p.links > MaxChain {
 			return p, errChain // also a loop ends here
 		}
-		target, ok := canonical(alias.Target)
-		if !ok {
-			return p, errChain // leads to what is no name of a host or domain
-		}
-		p.next, p.ttl = target, min(p.ttl, alias.Hdr.Ttl)
+		// Any name will do: those of RFC 2317 have a slash in them.
+		p.next, p.ttl = strings.ToLower(strings.TrimSuffix(alias.Target, ".")), min(p.ttl, alias.Hdr.Ttl)
 	}
 }
 

@@ -86,6 +86,26 @@ func TestAuthentic(t *testing.T) {
 	}
 }
 
+// Servers are named by address, with or without a port, and there is at least one.
+func TestNew(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.1:5353": true, "::1": true, "[::1]:53": true, "fe80::1%lo": true,
+		"localhost": false, "localhost:53": false, "127.0.0.1:": false, "": false,
+	} {
+		r, err := dns.New(dns.Options{Servers: []string{text}})
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+		if err == nil && r.Close() != nil {
+			t.Error("Close")
+		}
+	}
+	servers, err := dns.System()
+	if err != nil || len(servers) == 0 {
+		t.Errorf("%v, %v", servers, err)
+	}
+}
+
 // Each query has a socket, and so a port, of its own.
 func TestPorts(t *testing.T) {
 	s := world(t, dnstest.Options{})

@@ -33,7 +33,9 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"sync"
@@ -52,7 +54,7 @@ const (
 
 // Options configure a Resolver. The zero value asks the system's servers.
 type Options struct {
-	Servers []string // "host:port" with addresses, in order of preference; none: those of System
+	Servers []string // "address" or "address:port", in order of preference; none: those of System
 
 	Timeout time.Duration // of the first try at each server, doubled for each further round; 0: 2 s
 	Total   time.Duration // of a lookup with all that it takes; 0: 30 s
@@ -65,7 +67,7 @@ type Options struct {
 	NegativeTTL time.Duration // "there is none" lives at most so long; 0: 15 min
 	FailureTTL  time.Duration // how long a failure is not asked for again (RFC 9520 section 3.2); 0: 5 s
 
-	Questions int // at the servers at once; further ones wait; 0: 256
+	Questions int // at the servers at once; further ones wait; 0: 1000
 
 	// Dial opens a connection to a server, over "udp" or "tcp"; nil: the network's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -97,7 +99,7 @@ func (o *Options) setDefaults() {
 		o.Bytes = 64 << 20
 	}
 	if o.Questions <= 0 {
-		o.Questions = 256
+		o.Questions = 1000
 	}
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
@@ -112,6 +114,7 @@ type Resolver struct {
 	flights flights
 	places  chan struct{} // one for each question at the servers
 	buffers *sync.Pool    // of *buffer
+	start   time.Time     // what servers count from
 
 	ctx    context.Context // of all questions; ends with Close
 	cancel context.CancelFunc
@@ -128,11 +131,14 @@ func New(o Options) (*Resolver, error) {
 		}
 		o.Servers = servers
 	}
-	r := &Resolver{o: o, cache: newCache(o.Entries, o.Bytes), flights: newFlights(), places: make(chan struct{}, o.Questions), buffers: bufferPool()}
+	r := &Resolver{o: o, cache: newCache(o.Entries, o.Bytes), flights: newFlights(), places: make(chan struct{}, o.Questions), buffers: bufferPool(), start: time.Now()}
 	for _, address := range o.Servers {
 		ap, err := netip.ParseAddrPort(address)
+		if addr, e := netip.ParseAddr(address); e == nil {
+			ap, err = netip.AddrPortFrom(addr, 53), nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("dns: server %q: an address with a port is needed", address)
+			return nil, fmt.Errorf("dns: server %q: an address, or address:port, is needed", address)
 		}
 		r.servers = append(r.servers, &server{address: ap.String(), loopback: ap.Addr().Unmap().IsLoopback()})
 	}
@@ -152,20 +158,18 @@ func (r *Resolver) Close() error {
 // roughly.
 func (r *Resolver) Cached() (entries int, bytes int64) { return r.cache.size() }
 
-// System returns the servers of /etc/resolv.conf, as "address:53".
+// System returns the servers of /etc/resolv.conf; without the file or without any in
+// it, the one on this machine, as resolv.conf(5) says.
 func System() ([]string, error) {
 	c, err := wire.ClientConfigFromFile("/etc/resolv.conf")
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return nil, fmt.Errorf("dns: the system's servers: %w", err)
+	case len(c.Servers) > 0:
+		return c.Servers, nil
 	}
-	var servers []string
-	for _, address := range c.Servers {
-		servers = append(servers, net.JoinHostPort(address, c.Port))
-	}
-	if len(servers) == 0 { // resolv.conf(5): the name server on this machine
-		servers = append(servers, net.JoinHostPort("127.0.0.1", c.Port))
-	}
-	return servers, nil
+	return []string{"127.0.0.1"}, nil
 }
 
 type freshKey struct{}
@@ -173,7 +177,11 @@ type freshKey struct{}
 // Fresh returns a context under which lookups are answered by a server and not by
 // the cache, which learns the answer all the same. With several servers the one is
 // asked that would not be asked else, so that no single one decides that a name does
-// not exist.
+// not exist. An answer that was got in this way is taken for a fresh one for freshLife.
 func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
+
+// freshLife bounds what a name that does not exist, and is written to all the same,
+// costs the servers.
+const freshLife = 30 * time.Second
 
 func isFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

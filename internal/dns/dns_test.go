@@ -113,6 +113,8 @@ func world(t testing.TB, o dnstest.Options) *dnstest.Server {
 	if err := s.AddPTR(addr("192.0.2.1"), "mx1.a.test"); err != nil {
 		t.Fatal(err)
 	}
+	s.AddCNAME("7.2.0.192.in-addr.arpa", "7.0/25.2.0.192.in-addr.arpa") // RFC 2317
+	s.AddPTRName("7.0/25.2.0.192.in-addr.arpa", "mx2.a.test")
 	return s
 }
 
@@ -169,6 +171,10 @@ func TestOtherRecords(t *testing.T) {
 		}
 		ptr, err := r.PTR(ctx, addr("192.0.2.1"))
 		if got := fmt.Sprint(ptr.Names, outcome(err)); got != "[mx1.a.test]ok" {
+			t.Error(got)
+		}
+		ptr, err = r.PTR(ctx, addr("192.0.2.7"))
+		if got := fmt.Sprint(ptr.Names, outcome(err)); got != "[mx2.a.test]ok" {
 			t.Error(got)
 		}
 		if _, err := r.PTR(ctx, addr("192.0.2.9")); outcome(err) != "not found" {

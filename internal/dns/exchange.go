@@ -2,8 +2,10 @@ package dns
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -51,8 +53,9 @@ func (r *Resolver) exchange(ctx context.Context, s *server, q *wire.Msg) (*wire.
 	return m, nil
 }
 
-// buffers are what messages are read into.
-type buffer [wire.MaxMsgSize]byte
+// buffer is what messages over UDP are read into: some servers send more than what
+// was asked for.
+type buffer [4096]byte
 
 func bufferPool() *sync.Pool { return &sync.Pool{New: func() any { return new(buffer) }} }
 
@@ -71,11 +74,11 @@ func (r *Resolver) over(ctx context.Context, network string, s *server, q *wire.
 	defer nc.Close() // nothing was left to be written
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if network == "tcp" {
+		return overTCP(nc, packed, q)
+	}
 	b := r.buffers.Get().(*buffer)
 	defer r.buffers.Put(b)
-	if network == "tcp" {
-		return overTCP(nc, packed, b[:], q)
-	}
 	return overUDP(nc, packed, b[:], q)
 }
 
@@ -95,16 +98,20 @@ func overUDP(nc net.Conn, packed, b []byte, q *wire.Msg) (*wire.Msg, error) {
 	return nil, errStrangers
 }
 
-func overTCP(nc net.Conn, packed, b []byte, q *wire.Msg) (*wire.Msg, error) {
-	c := wire.Conn{Conn: nc}
-	if _, err := c.Write(packed); err != nil {
+func overTCP(nc net.Conn, packed []byte, q *wire.Msg) (*wire.Msg, error) {
+	// RFC 7766 section 8: the length and the message in one write.
+	if _, err := nc.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)); err != nil {
 		return nil, err
 	}
-	n, err := c.Read(b)
-	if err != nil {
+	var size [2]byte
+	if _, err := io.ReadFull(nc, size[:]); err != nil {
 		return nil, err
 	}
-	m := accept(b[:n], q)
+	b := make([]byte, binary.BigEndian.Uint16(size[:]))
+	if _, err := io.ReadFull(nc, b); err != nil {
+		return nil, err
+	}
+	m := accept(b, q)
 	if m == nil {
 		return nil, errors.New("what came over TCP is no answer to the question")
 	}

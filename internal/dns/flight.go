@@ -81,6 +81,9 @@ func (r *Resolver) fly(k key, f *flight) {
 	case <-ctx.Done():
 		f.answer = failed(k, errBusy)
 	}
+	if k.fresh {
+		f.answer.fresh = time.Now().Add(freshLife)
+	}
 	if r.ctx.Err() == nil { // what fails because of Close says nothing
 		r.cache.put(key{name: k.name, kind: k.kind}, f.answer, time.Now())
 	}

@@ -168,11 +168,9 @@ func (r *Resolver) lookup(ctx context.Context, name string, kind uint16) (*answe
 		return a, start
 	}
 	k := key{name: canon, kind: kind, fresh: isFresh(ctx)}
-	if !k.fresh {
-		if a := r.cache.get(k, start); a != nil {
-			r.observe(kind, a.err, 0, true)
-			return a, start
-		}
+	if a := r.cache.get(key{name: canon, kind: kind}, start); a != nil && (!k.fresh || start.Before(a.fresh)) {
+		r.observe(kind, a.err, 0, true)
+		return a, start
 	}
 	a := r.share(ctx, k)
 	now := time.Now()

@@ -27,7 +27,7 @@ type server struct {
 	loopback bool // and so believed about DNSSEC
 
 	silences  atomic.Int32 // in a row
-	downUntil atomic.Int64 // Unix nanoseconds
+	downUntil atomic.Int64 // nanoseconds of Resolver.start
 }
 
 // answered forgets that the server was silent.
@@ -36,18 +36,18 @@ func (s *server) answered() {
 	s.downUntil.Store(0)
 }
 
-func (s *server) silent(now time.Time) {
+func (s *server) silent(now time.Duration) {
 	n := min(s.silences.Add(1)-1, 10)
-	s.downUntil.Store(now.Add(min(downMin<<n, downMax)).UnixNano())
+	s.downUntil.Store(int64(now + min(downMin<<n, downMax)))
 }
 
 // order returns the servers as they are to be asked: those that are down last. A
 // fresh question begins with the second.
-func (r *Resolver) order(fresh bool, now time.Time) []*server {
+func (r *Resolver) order(fresh bool, now time.Duration) []*server {
 	out := make([]*server, 0, len(r.servers))
 	for _, down := range []bool{false, true} {
 		for _, s := range r.servers {
-			if (s.downUntil.Load() > now.UnixNano()) == down {
+			if (s.downUntil.Load() > int64(now)) == down {
 				out = append(out, s)
 			}
 		}
@@ -61,7 +61,7 @@ func (r *Resolver) order(fresh bool, now time.Time) []*server {
 // ask returns the answer of the first server that has one: a message with NOERROR or
 // NXDOMAIN. Those that have none for this question are asked once, silent ones again.
 func (r *Resolver) ask(ctx context.Context, name string, kind uint16, fresh bool) (m *wire.Msg, from string, err error) {
-	servers := r.order(fresh, time.Now())
+	servers := r.order(fresh, time.Since(r.start))
 	for round := range rounds {
 		left := servers[:0]
 		for _, s := range servers {
@@ -102,7 +102,7 @@ func (r *Resolver) try(ctx context.Context, s *server, name string, kind uint16,
 	}
 	if err != nil {
 		if refused := (*refusal)(nil); !errors.As(err, &refused) && whole.Err() == nil {
-			s.silent(time.Now())
+			s.silent(time.Since(r.start))
 		}
 		return nil, err
 	}

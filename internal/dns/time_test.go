@@ -141,6 +141,35 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// An answer that was got past the cache is not asked for again at once, however often
+// somebody wants it confirmed.
+func TestFreshLife(t *testing.T) {
+	bubble(t, dns.Options{}, func(_ string, m *wire.Msg) bool {
+		m.Rcode, m.Ns = wire.RcodeNameError, []wire.RR{record(t, ". 600 IN SOA ns. host. 1 2 3 4 600")}
+		return true
+	}, func(t *testing.T, r *dns.Resolver, p *pipes) {
+		ask := func(ctx context.Context, asked int) {
+			t.Helper()
+			for range 3 {
+				if got := saysMX(r, ctx, "a.test"); got != "not found" || p.asked("") != asked {
+					t.Errorf("%s after %d queries, want %d", got, p.asked(""), asked)
+				}
+			}
+		}
+		ask(t.Context(), 1)
+		ask(dns.Fresh(t.Context()), 2)
+		ask(t.Context(), 2)
+		time.Sleep(30*time.Second - time.Nanosecond)
+		ask(dns.Fresh(t.Context()), 2)
+		time.Sleep(time.Nanosecond)
+		ask(t.Context(), 2)
+		ask(dns.Fresh(t.Context()), 3)
+		if p.asked("192.0.2.53") != 2 {
+			t.Errorf("the second server was asked %d times", p.asked("192.0.2.53"))
+		}
+	})
+}
+
 // A silent server is asked last for a second, two, four and so on, and first again
 // when it has answered.
 func TestSilentServer(t *testing.T) {

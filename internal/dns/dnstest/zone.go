@@ -98,8 +98,13 @@ func (s *Server) AddPTR(addr netip.Addr, host string) error {
 	if err != nil {
 		return fmt.Errorf("dnstest: %w", err)
 	}
-	s.add(&dns.PTR{Hdr: header(name, dns.TypePTR), Ptr: dns.Fqdn(canonical(host))})
+	s.AddPTRName(name, host)
 	return nil
+}
+
+// AddPTRName names what a name of in-addr.arpa stands for.
+func (s *Server) AddPTRName(name, host string) {
+	s.add(&dns.PTR{Hdr: header(name, dns.TypePTR), Ptr: dns.Fqdn(canonical(host))})
 }
 
 // Remove forgets every record of a name.
