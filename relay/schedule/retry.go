@@ -76,14 +76,14 @@ func (r Retry) Next(class mail.Class, attempt int, age, asked time.Duration, spr
 	switch {
 	case class == mail.ClassGreylist && attempt == 1:
 		// Earlier than the greylist wants is in vain, and later is late: spread to one side only.
-		wait = max(asked, greylistMin)
-		return wait + time.Duration(spread*float64(max(greylistSpread, r.part(wait))))
+		wait = max(asked, r.own(greylistMin))
+		return wait + time.Duration(spread*float64(max(r.own(greylistSpread), r.part(wait))))
 	case class == mail.ClassGreylist && attempt <= greylistTries:
-		wait = grown(greylistMin, 2, attempt, greylistMax)
+		wait = grown(r.own(greylistMin), 2, attempt, greylistMax)
 	case class == mail.ClassMailboxFull:
-		wait = grown(mailboxMin, 2, attempt, mailboxMax)
+		wait = grown(r.own(mailboxMin), 2, attempt, mailboxMax)
 	case class == mail.ClassDNS && age < r.Slow:
-		wait = grown(dnsMin, 3, attempt, dnsMax)
+		wait = grown(r.own(dnsMin), 3, attempt, dnsMax)
 	default:
 		wait = grown(r.Min, r.Factor, attempt, limit)
 	}
@@ -95,6 +95,17 @@ func (r Retry) Next(class mail.Class, attempt int, age, asked time.Duration, spr
 }
 
 func (r Retry) part(d time.Duration) time.Duration { return time.Duration(float64(d) * r.Jitter) }
+
+// usualMin is the Min by which the waits of the reasons were chosen.
+const usualMin = 5 * time.Minute
+
+// own is a wait of a reason: sooner where an operator wants all retries sooner.
+func (r Retry) own(wait time.Duration) time.Duration {
+	if r.Min <= 0 || r.Min >= usualMin {
+		return wait
+	}
+	return time.Duration(float64(wait) * float64(r.Min) / float64(usualMin))
+}
 
 // grown is first times factor to the power of the retries before, at most limit.
 func grown(first time.Duration, factor float64, attempt int, limit time.Duration) time.Duration {
