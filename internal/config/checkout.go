@@ -19,8 +19,8 @@ func checkOutbound(d *decoder, c *Config) {
 	}
 	checkPolicies(d, c)
 	checkCaps(d, c)
-	if c.Outbound.Connections > c.Outbound.TotalConnections {
-		d.r.add(firstOf(d, "outbound.total_connections", "outbound.connections"), "connections to one destination are more than total_connections", "")
+	if _, told := d.at["outbound.total_connections"]; told && c.Outbound.Connections > c.Outbound.TotalConnections {
+		d.r.add(d.at["outbound.total_connections"], "connections to one destination are more than total_connections", "")
 	}
 	if (c.SRS.Domain == "") != (c.SRS.SecretFile == "") {
 		d.r.add(firstOf(d, "srs.domain", "srs.secret_file"), "domain and secret_file go together", "")

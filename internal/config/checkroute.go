@@ -16,6 +16,14 @@ func (r *Route) conditions() Route {
 	return Route{Domain: domain, Sender: r.Sender, User: r.User, Client: r.Client}
 }
 
+// understood reports that the route at a place has conditions, all of which could be
+// read: what was refused already must not be taken for one that matches everything.
+func (r *Route) understood(d *decoder, at string) bool {
+	return given(d, at, "domain", "sender", "user", "client") &&
+		given(d, at, "domain") == (r.Domain != "") && given(d, at, "sender") == (r.Sender != "") &&
+		given(d, at, "user") == (r.User != "") && given(d, at, "client") == r.Client.IsValid()
+}
+
 func checkRoutes(d *decoder, c *Config) {
 	seen := map[Route]int{}
 	all := -1
@@ -31,8 +39,10 @@ func checkRoutes(d *decoder, c *Config) {
 		if !given(d, at, "next_hop") {
 			d.r.add(d.at[at], "a route without a next_hop", "want "+hopForms)
 		}
-		if !given(d, at, "domain", "sender", "user", "client") || given(d, at, "domain") && r.Domain == "" {
-			continue // told already
+		checkRouteAuth(d, at, r)
+		checkFallback(d, at, r)
+		if !r.understood(d, at) {
+			continue
 		}
 		want := r.conditions()
 		first, twice := seen[want]
@@ -51,8 +61,6 @@ func checkRoutes(d *decoder, c *Config) {
 		if want == (Route{Domain: "*"}) && all < 0 {
 			all = i
 		}
-		checkRouteAuth(d, at, r)
-		checkFallback(d, at, r)
 	}
 }
 

@@ -35,6 +35,64 @@ one address or the whole network was meant.
 ` + "`%`, `!`" + ` and source routes inside of addresses are never followed, address literals are foreign domains, and the
 client is the peer of the connection, whatever its headers and commands say.
 
+## Where mail leaves from, and whither
+
+` + "```toml" + `
+[[source]]                      # two addresses that share the mail, one to three
+name = "a"
+address = "192.0.2.1"
+hello = "out-a.example.net"
+[[source]]
+name = "b"
+address = "192.0.2.2"
+hello = "out-b.example.net"
+weight = 3
+
+[[route]]                       # what one customer sends leaves from an address of its own
+user = "@shop.example"
+next_hop = "mx"
+pool = "b"
+
+[[route]]                       # a domain whose servers are often down
+domain = "slow.example"
+next_hop = "mx"
+fallback = "smtp:graveyard.example.net:25"
+fallback_after = 10
+
+[[tls_policy]]
+domain = "bank.example"
+level = "verify"
+` + "```" + `
+
+A route without a ` + "`domain`" + ` is for all domains, local ones included. A message keeps the first eight conditions
+on ` + "`sender`, `user` and `client`" + ` that it meets.
+
+## The file of aliases
+
+` + "```" + `
+# key: targets; a line that begins with a space goes on with the one before
+info@example.com:       alice, bob@example.net
+alice@example.com:      alice, alice@elsewhere.example
+"front desk"@example.com: info
+@old.example:           @example.com
+@example.org:           carol@example.com
+abuse:                  alice@example.com
+` + "```" + `
+
+A key is an address of a domain in ` + "`local.domains` or `relay.domains`" + `, ` + "`@domain`" + ` for all of its addresses that have no
+key of their own, or a local part alone for all of ` + "`local.domains`" + `. Case does not matter in keys. Targets are
+addresses; one without a domain is of the domain that the mail is for, and ` + "`@domain`" + ` keeps the local part. Files,
+commands and includes are refused.
+
+` + "`user+tag`" + ` is looked up as it is and then as ` + "`user`" + `; the tag goes on to targets that have none. A target that is a
+key is expanded again, ten levels deep and up to a thousand targets; above that the recipient is refused with 451. One
+that is the address itself keeps a copy. A longer circle is cut where it closes; when nothing is left the recipient is
+refused with 554 5.4.6. Where a domain in ` + "`local.domains`" + ` has keys and no mailboxes, other addresses of it are refused
+with 550 5.1.1, but for postmaster.
+
+The file is read again some seconds after it has changed, and at a reload. Replace it whole, by renaming. When something
+in it is wrong the old state stays, and the diagnostics say the lines.
+
 ## What this version does not do yet
 
 The services ` + "`submission submissions pop3 pop3s imap imaps`" + ` are known, but a file that asks for one is refused.

@@ -19,7 +19,7 @@ func outboundSection() section {
 			list(func(o *Outbound) *[]netip.Addr { return &o.OwnAddresses }, parseAddr)},
 		field[Outbound]{"connections", "integer", "20", "1 to 10000", "Connections to one destination at the same time, at most.",
 			number(func(o *Outbound) *int { return &o.Connections }, 1, 10000)},
-		field[Outbound]{"total_connections", "integer", "1000", "1 to 100000", "Connections to all destinations together.",
+		field[Outbound]{"total_connections", "integer", "1000", "1 to 100000", "Connections to all destinations together; raised to `connections` when only that is given.",
 			number(func(o *Outbound) *int { return &o.TotalConnections }, 1, 100000)},
 		field[Outbound]{"connection_lifetime", "duration", `"5m"`, "1s to 1d", "An outbound connection carries no further message after this time.",
 			duration(func(o *Outbound) *time.Duration { return &o.ConnectionLifetime }, time.Second, day)},

@@ -148,6 +148,7 @@ func (c *Config) resolve() {
 	if c.Hostname == "" {
 		c.Hostname = systemName()
 	}
+	c.Outbound.TotalConnections = max(c.Outbound.TotalConnections, c.Outbound.Connections)
 	c.Admin.Socket = resolve(c.DataDir, c.Admin.Socket)
 	if c.Log.Events != "-" {
 		c.Log.Events = resolve(c.DataDir, c.Log.Events)

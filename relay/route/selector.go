@@ -139,8 +139,11 @@ func (f *finder) senders(m map[string][]*condition) {
 		f.add(m["<>"])
 		return
 	}
-	f.add(m[string(sender)])
 	rest := mail.DomainOf(sender)
+	if rest == nil {
+		return
+	}
+	f.add(m[string(sender)])
 	f.add(m[string(rest)])
 	for {
 		i := bytes.IndexByte(rest, '.')
