@@ -48,6 +48,9 @@ type Rules struct {
 	// Mailboxes says that recipients of HopLocal are delivered here. Without, those
 	// of local domains exist only as aliases.
 	Mailboxes bool
+	// NoMX says that nothing here resolves names, so that only hops that are named
+	// can be reached.
+	NoMX bool
 }
 
 // Request is one RCPT.
@@ -171,6 +174,10 @@ func (r *Rules) routed(domain, selector []byte) mail.Status {
 	switch r.Routes.Lookup(domain, selector).Hop.Kind {
 	case mail.HopNone:
 		return statusNoRoute
+	case mail.HopMX:
+		if r.NoMX {
+			return statusNoRoute
+		}
 	case mail.HopReject:
 		return statusReject
 	case mail.HopLocal:

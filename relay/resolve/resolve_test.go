@@ -136,6 +136,17 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
+func TestWithoutResolver(t *testing.T) {
+	r := rules(t)
+	r.NoMX = true
+	var a resolve.Answer
+	for address, want := range map[string]string{"x@else.example": "451 4.3.5", "alice@alias.example": "451 4.3.5", "bob@mail.example": "bob@mail.example"} {
+		if got := ask(t, r, trusted, false, "s@sender.example", address, &a); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
 // A rule that depends on the sender is asked with the sender.
 //
 // Covers T3.
