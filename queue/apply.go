@@ -69,6 +69,7 @@ func (w *worker) run() error {
 	defer timer.Stop()
 	for {
 		q.lookAtDisk()
+		q.appendRefused()
 		if err := w.work(); err != nil {
 			return err
 		}
@@ -221,6 +222,9 @@ func (w *worker) applyChanges(b *pebble.Batch, id mail.ID, changes []record.Chan
 func (w *worker) changeRow(b *pebble.Batch, id mail.ID, ch *record.Change) error {
 	r := &w.rcpt
 	ended := State(ch.State).Terminal()
+	if ch.Code == 0 && len(ch.Text) == 0 { // without a reply of its own the last one stands
+		ch.Code, ch.Enhanced, ch.Text = r.Code, r.Enhanced, r.Text
+	}
 	if r.Code != ch.Code || r.Enhanced != ch.Enhanced || ended {
 		if err := b.Delete(w.reasonKey(id, ch.Recipient), nil); err != nil {
 			return fmt.Errorf("apply: %w", err)

@@ -55,6 +55,7 @@ type Draft struct {
 	held     int64    // bytes counted as memory
 	file     vfs.File // when the text is larger than Options.LargeBytes
 	large    bool
+	notice   bool  // to be kept with a settlement
 	err      error // the first error of Write
 	head     []byte
 	buckets  []uint32
@@ -74,6 +75,10 @@ func (q *Queue) NewDraft(announcedBytes int64) (*Draft, error) {
 	if err := q.admit(announcedBytes); err != nil {
 		return nil, err
 	}
+	return q.newDraft(announcedBytes), nil
+}
+
+func (q *Queue) newDraft(announcedBytes int64) *Draft {
 	d, _ := q.drafts.Get().(*Draft)
 	if d == nil {
 		d = &Draft{q: q, done: make(chan struct{}, 1)}
@@ -88,7 +93,7 @@ func (q *Queue) NewDraft(announcedBytes int64) (*Draft, error) {
 		n = min(announcedBytes+1024, int64(q.o.LargeBytes))
 	}
 	d.setBuffer(bufpool.Get(int(n)))
-	return d, nil
+	return d
 }
 
 func (d *Draft) setBuffer(b *bytebufferpool.ByteBuffer) {
@@ -127,6 +132,9 @@ func (d *Draft) write(p []byte) error {
 	if !d.large && d.size+int64(len(p)) <= int64(q.o.LargeBytes) {
 		return d.fill(p)
 	}
+	if d.notice {
+		return ErrTooLarge
+	}
 	if !d.large {
 		if err := d.toFile(); err != nil {
 			return err
@@ -150,7 +158,7 @@ func (d *Draft) fill(p []byte) error {
 	need := len(d.buf.B) + len(p)
 	if need > cap(d.buf.B) {
 		want := min(max(need, 2*cap(d.buf.B)), max(need, d.q.o.LargeBytes))
-		if err := d.q.room(int64(want)); err != nil {
+		if err := d.q.room(int64(want)); err != nil && !d.notice {
 			return err
 		}
 		b := bufpool.Get(want)
@@ -262,19 +270,14 @@ func commitError(err error) error {
 // prepare encodes the record and finds the recipients' buckets.
 func (d *Draft) prepare() error {
 	q, env := d.q, d.env
-	if d.err != nil {
-		return d.err
+	if err := d.check(); err != nil {
+		return err
 	}
-	if n := len(env.Recipients); n == 0 || n > maxRecipients {
-		return ErrNoRecipients
-	}
-	env.SizeBytes = d.size
-	ref := record.BodyRef{Size: d.size, CRC: d.sum}
 	var text []byte
 	if !d.large {
 		text = d.buf.B
 	}
-	d.head = record.AppendMessageHead(d.head[:0], env, ref)
+	ref := d.encode()
 	if !d.large && int64(len(d.head)+len(text)) > q.maxRecord {
 		// Many recipients, or small segments: the text goes to a file.
 		if err := d.toFile(); err != nil {
@@ -290,16 +293,39 @@ func (d *Draft) prepare() error {
 		ref.Large = d.scratch
 		d.head = record.AppendMessageHead(d.head[:0], env, ref)
 	}
-	for i := range env.Recipients {
-		var n uint32
-		n, d.scratch = q.useBucket(env, i, d.scratch)
-		d.buckets = append(d.buckets, n)
-	}
+	d.findBuckets()
 	d.w = spool.Write{
 		Kind: record.KindMessage, ID: env.ID, Head: d.head, Body: text,
 		BodyCRC: d.sum, BodySummed: !d.large, Committer: d, Gone: &d.gone,
 	}
 	return nil
+}
+
+// check looks at what can be wrong with a draft that is to be kept.
+func (d *Draft) check() error {
+	if d.err != nil {
+		return d.err
+	}
+	if n := len(d.env.Recipients); n == 0 || n > maxRecipients {
+		return ErrNoRecipients
+	}
+	return nil
+}
+
+// encode encodes the head of a message whose text follows it.
+func (d *Draft) encode() record.BodyRef {
+	d.env.SizeBytes = d.size
+	ref := record.BodyRef{Size: d.size, CRC: d.sum}
+	d.head = record.AppendMessageHead(d.head[:0], d.env, ref)
+	return ref
+}
+
+func (d *Draft) findBuckets() {
+	for i := range d.env.Recipients {
+		var n uint32
+		n, d.scratch = d.q.useBucket(d.env, i, d.scratch)
+		d.buckets = append(d.buckets, n)
+	}
 }
 
 // shortage lets an error that tells of a full disk be an ErrFull, too.
@@ -334,7 +360,7 @@ func (d *Draft) sealFile() error {
 // Committed implements spool.Committer: the record is synced, or never will be.
 func (d *Draft) Committed(w *spool.Write) {
 	if w.Err == nil {
-		d.q.accept(d)
+		d.q.accept(d, w)
 	}
 	if d.state.CompareAndSwap(draftWaits, draftCommitted) {
 		d.done <- struct{}{}
@@ -379,23 +405,24 @@ func (d *Draft) finish(err error) {
 	}
 	d.env, d.buf, d.w = nil, nil, spool.Write{}
 	d.size, d.sum, d.reserved, d.held, d.large, d.err = 0, 0, 0, 0, false, nil
-	d.appended = false
+	d.appended, d.notice = false, false
 	d.gone.Store(false)
 	d.head, d.buckets = head, d.buckets[:0]
 	d.state.Store(draftOpen)
 	q.drafts.Put(d)
 }
 
-// accept makes a synced message leasable. It runs on the spool's goroutine.
-func (q *Queue) accept(d *Draft) {
+// accept makes a synced message leasable, which w has written, be it within another
+// record. It runs on the spool's goroutine.
+func (q *Queue) accept(d *Draft, w *spool.Write) {
 	if q.o.Durable != nil {
 		q.o.Durable(d.env)
 	}
 	now := q.o.Clock()
 	at := q.ticks(now)
 	q.mu.Lock()
-	q.committed = d.w.End
-	e := q.newEntryLocked(d.env.ID, d.env, d.w.LSN.Gen, d.w.BodyAt)
+	q.committed = w.End
+	e := q.newEntryLocked(d.env.ID, d.env, w.LSN.Gen, w.BodyAt)
 	e.size, e.crc, e.large, e.ready = d.size, d.sum, d.large, now
 	if !d.large {
 		q.keepLocked(e, d.buf)

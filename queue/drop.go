@@ -245,6 +245,7 @@ func (q *Queue) dropItem(c *dropCall, it *Item, reason string) {
 		return
 	}
 	q.reapLocked(e, last)
+	q.wholeLocked(e, last, true)
 	if e != nil {
 		st.e = e
 		e.writes++

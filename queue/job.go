@@ -30,13 +30,14 @@ type Job struct {
 	Via    string
 	Domain string // recipients of others are there only where the lease allows it
 
-	q     *Queue
-	lane  *Lane // to hear of the lease's end; nil: nobody
-	id    mail.ID
-	e     *entry // nil for a moved message
-	slots []uint32
-	body  body
-	told  notices
+	q      *Queue
+	lane   *Lane // to hear of the lease's end; nil: nobody
+	id     mail.ID
+	e      *entry // nil for a moved message
+	slots  []uint32
+	failed bool // from NextFailed
+	body   body
+	told   notices
 
 	key []byte
 	row []byte         // of a moved message
@@ -46,11 +47,16 @@ type Job struct {
 // Result says how an attempt ended for one recipient.
 type Result struct {
 	// State is Delivered, Bounced, Expired, Dropped, Deferred, Failed, Held or
-	// Quarantined; or Ready: given back untried, which is not recorded.
+	// Quarantined; or Ready: given back untried, which is not recorded. What
+	// NextFailed has leased goes back to Failed then.
 	State   State
 	Due     time.Time   // for Deferred
 	Status  mail.Status // the reason; copied
 	Attempt bool        // counts as an attempt
+	// Warned says that the sender is told that the recipient is late: NextLate does
+	// not lease it any more. Of one that is given back as Ready this, and nothing
+	// else, is recorded, once.
+	Warned bool
 }
 
 // maxSkips bounds how many moved messages one lease looks past for a hot one.
@@ -122,7 +128,7 @@ func (q *Queue) leaseSlotsLocked(l *Lane, j *Job, i uint32, rule *leaseRule) {
 	d := q.dests[b.Dest]
 	j.id = q.tb.ID(i)
 	j.Flow, j.Band, j.Via, j.Domain = b.Flow, b.Band, d.via, d.domain
-	j.slots, j.lane, j.e = j.slots[:0], nil, nil
+	j.slots, j.lane, j.e, j.failed = j.slots[:0], nil, nil, false
 	j.ReadySince = q.timeOf(s.Due)
 	var size int64
 	if s.Has(table.Hot) {
@@ -225,6 +231,9 @@ func (j *Job) openMoved() bool {
 	}
 	j.q.alarm("read", fmt.Errorf("message %v: %w", j.id, err))
 	r := Result{State: Deferred, Due: j.q.o.Clock().Add(time.Minute)}
+	if j.failed {
+		r = Result{State: Failed}
+	}
 	if errors.Is(err, pebble.ErrNotFound) || pebble.IsCorruptionError(err) || errors.Is(err, record.ErrMalformed) {
 		r = Result{State: Quarantined, Status: mail.NewStatus(451, 4, 3, 0, "stored message is damaged")}
 	}
@@ -291,7 +300,10 @@ func (s *store) messageIn(g pebble.Reader, id mail.ID, key, row *[]byte, msg *re
 // 5 ms and synced within 20 ms. Whoever writes an event log writes the lines
 // before calling Settle, so that no mark of LogMark passes them. The job is
 // invalid afterwards, except as reuse for Next.
-func (j *Job) Settle(results []Result) {
+func (j *Job) Settle(results []Result) { j.settle(results, nil) }
+
+// settle is Settle with a notice, or nil, that becomes a message by the same record.
+func (j *Job) settle(results []Result, notice *Draft) {
 	q := j.q
 	st := q.newSettlement(j.id)
 	j.body.release()
@@ -306,6 +318,9 @@ func (j *Job) Settle(results []Result) {
 	if ended {
 		q.reapLocked(e, j.slots[0])
 	}
+	if !j.failed {
+		q.wholeLocked(e, j.slots[0], ended)
+	}
 	if e != nil {
 		q.returnLocked(e, st)
 	}
@@ -316,11 +331,15 @@ func (j *Job) Settle(results []Result) {
 	if len(st.settle.Changes) > 0 {
 		// Under the lock, so that the log has the changes of a recipient in the
 		// order of their versions. Append does not wait.
+		st.notice, notice = notice, nil
 		st.append(record.KindSettle, true)
 	} else {
 		q.settlements.Put(st)
 	}
 	q.mu.Unlock()
+	if notice != nil {
+		notice.Abort()
+	}
 	j.e, j.Envelope, j.Body = nil, nil, nil
 	q.tell(&j.told)
 }
@@ -353,16 +372,37 @@ func (q *Queue) settleSlotLocked(st *settlement, e *entry, i uint32, r *Result, 
 		}
 		q.settleDropLocked(st, i, state)
 	}
+	from, warned := leasedFrom(s), s.Has(table.Warned)
+	s.Set(markFailing, false)
+	if r.Warned {
+		s.Set(table.Warned, true)
+	}
 	if state == Ready || state == InFlight || state == 0 || state > Dropped {
-		s.SetState(uint8(Ready))
-		q.states[Ready]++
-		q.readyLocked(i, s, true, told)
+		state = from
+	}
+	if state == from {
+		if s.Has(table.Warned) != warned {
+			s.Version++
+			st.add(record.Change{Recipient: uint32(s.Rcpt), Version: s.Version, State: uint8(state), Flags: flagsOf(s), Attempts: uint16(s.Attempts)}, r.Due, nil)
+		}
+		q.giveBackLocked(i, s, state, told)
 		return false
 	}
 	if r.Attempt && s.Attempts < 255 {
 		s.Attempts++
 	}
 	return q.changeLocked(st, e, i, state, r.Due, status, told)
+}
+
+// giveBackLocked ends the lease of a slot of which nothing came.
+func (q *Queue) giveBackLocked(i uint32, s *table.Slot, state State, told *notices) {
+	s.SetState(uint8(state))
+	q.states[state]++
+	if state == Failed {
+		q.failLocked(i, s)
+		return
+	}
+	q.readyLocked(i, s, true, told)
 }
 
 // changeLocked gives slot i, which is in no list, its next state, and adds the
@@ -372,7 +412,7 @@ func (q *Queue) changeLocked(st *settlement, e *entry, i uint32, state State, du
 	s := q.tb.At(i)
 	s.Version++
 	st.add(record.Change{
-		Recipient: uint32(s.Rcpt), Version: s.Version, State: uint8(state), Attempts: uint16(s.Attempts),
+		Recipient: uint32(s.Rcpt), Version: s.Version, State: uint8(state), Flags: flagsOf(s), Attempts: uint16(s.Attempts),
 		Code: status.Code, Enhanced: status.Enhanced,
 	}, due, status.Text)
 	if state.Terminal() {
@@ -391,7 +431,11 @@ func (q *Queue) changeLocked(st *settlement, e *entry, i uint32, state State, du
 }
 
 // remember keeps the last reply about a recipient, for listings and for the row.
+// Without a new one the last stands.
 func (e *entry) remember(rcpt int, status mail.Status) {
+	if status.Code == 0 && len(status.Text) == 0 {
+		return
+	}
 	if e.reply == nil {
 		e.reply = make([]reply, len(e.env.Recipients))
 	}

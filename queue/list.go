@@ -30,6 +30,8 @@ type RecipientState struct {
 	Attempts uint16 // up to 255
 	Due      time.Time
 	Lane     string
+	Flow     string
+	Warned   bool        // the sender was told that it is late
 	Status   mail.Status // the last reply
 }
 
@@ -340,7 +342,7 @@ func (l *listing) addStateLocked(k uint32) *RecipientState {
 	s := q.tb.At(k)
 	r := RecipientState{
 		Index: int(s.Rcpt), State: State(s.State()), Version: s.Version, Attempts: uint16(s.Attempts),
-		Lane: q.destOfLocked(s).lane.key,
+		Warned: s.Has(table.Warned), Lane: q.destOfLocked(s).lane.key, Flow: q.flows.name(q.bk.At(s.Bucket).Flow),
 	}
 	if r.State == Deferred {
 		r.Due = q.timeOf(s.Due)
@@ -393,7 +395,8 @@ func (l *listing) readRows(id mail.ID, known bool) (bool, error) {
 		if !known {
 			r.State, r.Version, r.Attempts = State(l.rcpt.State), l.rcpt.Version, l.rcpt.Attempts
 			r.Due = time.UnixMilli(l.rcpt.DueUnixMilli)
-			r.Lane = q.bind(l.rcpt.Domain, nil)
+			r.Lane, r.Flow = q.bind(l.rcpt.Domain, l.rcpt.Via), string(l.rcpt.Flow)
+			r.Warned = l.rcpt.Flags&record.FlagWarned != 0
 		}
 	}
 	if !known {

@@ -9,7 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/internal/mail"
+	"postrider/queue/internal/record"
 	"postrider/queue/internal/rows"
+	"postrider/queue/internal/table"
 )
 
 // loadChunk is how many recipients are entered under one lock.
@@ -34,6 +36,7 @@ type loaded struct {
 	rcpt     uint16
 	attempts uint8
 	state    State
+	warned   bool
 	version  uint32
 	bucket   uint32
 	due      int64
@@ -189,13 +192,13 @@ func (l *loader) read(it *pebble.Iterator) (loaded, error) {
 	if st.Terminal() || st == 0 || st == InFlight {
 		st = Ready
 	}
-	var p Placement
+	p := Placement{Flow: row.Flow, Via: row.Via, Band: min(row.Band, BandRetry)}
 	if row.Attempts > 0 {
-		p.Band = BandRetry
+		p.Band = BandRetry // a row of version 1 does not say
 	}
 	return loaded{
 		id: id, rcpt: uint16(rcpt), attempts: uint8(min(row.Attempts, 255)), state: st,
-		version: row.Version, due: row.DueUnixMilli, bucket: l.q.useBucketOf(row.Domain, &p),
+		warned: row.Flags&record.FlagWarned != 0, version: row.Version, due: row.DueUnixMilli, bucket: l.q.useBucketOf(row.Domain, &p),
 	}, nil
 }
 
@@ -208,6 +211,7 @@ func (l *loader) enter() {
 		r := &l.chunk[k]
 		q.bk.At(r.bucket).Uses--
 		if k == 0 || r.id != l.chunk[k-1].id {
+			q.loadedLocked(l.ring)
 			l.ring = l.ring[:0]
 		}
 		i := q.tb.Alloc(r.id)
@@ -216,6 +220,7 @@ func (l *loader) enter() {
 		}
 		s := q.tb.At(i)
 		s.Rcpt, s.Bucket, s.Version, s.Attempts = r.rcpt, r.bucket, r.version, r.attempts
+		s.Set(table.Warned, r.warned)
 		if len(l.ring) == 0 {
 			q.messages++
 			q.index.Put(q.tb, i)
@@ -226,7 +231,8 @@ func (l *loader) enter() {
 		q.inherited++
 		q.scheduleLocked(i, r.state, q.dueAtStart(r.due, l.now), &told)
 	}
-	l.chunk = l.chunk[:0]
+	q.loadedLocked(l.ring)
+	l.chunk, l.ring = l.chunk[:0], l.ring[:0]
 	q.mu.Unlock()
 	q.tell(&told)
 	select {

@@ -35,7 +35,7 @@ type model struct {
 	unsafe  []*modelRecipient // settled, but not known to be synced
 	pending sync.WaitGroup    // commits that a crash interrupts
 
-	accepted, cuts int
+	accepted, cuts, notices int
 }
 
 type modelMessage struct {
@@ -43,12 +43,15 @@ type modelMessage struct {
 	text  []byte
 	acked bool
 	rcpts []*modelRecipient
+	about []*modelRecipient // of a notice that is not known to be synced: whose end it tells of
 }
 
 type modelRecipient struct {
 	version, firm uint32 // issued; known to be synced
 	end, endFirm  bool
 	state         State
+	warned        bool
+	gone          bool // as of the last check
 }
 
 func newModel(t *testing.T, seed uint64) *model {
@@ -78,6 +81,7 @@ func (m *model) open() {
 	q, err := Open(Options{
 		FS: fs, Dir: "q", Clock: m.clock, SegmentBytes: 256 << 10, Segments: 4,
 		LargeBytes: 16 << 10, ColdBytes: 64 << 10, HotMessages: 12, MemoryBytes: 256 << 10, ReserveBytes: 1,
+		Place: byUser,
 		Bind: func(domain, _ []byte) string {
 			return fmt.Sprint("lane", (int(domain[0])+int(m.binds.Load()))%3)
 		},
@@ -121,9 +125,20 @@ func (m *model) draft() (*Draft, *modelMessage) {
 	if m.rng.IntN(15) == 0 {
 		size = 10_000 + m.rng.IntN(30_000)
 	}
+	msg := m.fill(d, size)
+	if msg == nil {
+		d.Abort()
+		return nil, nil
+	}
+	return d, msg
+}
+
+// fill makes the message of a draft; nil when there is no room.
+func (m *model) fill(d *Draft, size int) *modelMessage {
 	e := d.Envelope()
 	msg := &modelMessage{id: e.ID, text: bytes.Repeat([]byte{byte(m.rng.IntN(256))}, size)}
 	msg.text = append(msg.text, e.ID[:]...)
+	e.User = e.KeepString(fmt.Sprint("user", m.rng.IntN(3)))
 	e.Sender = e.KeepString("s@" + modelDomains[m.rng.IntN(len(modelDomains))])
 	for range 1 + m.rng.IntN(5) {
 		e.AddRecipient(fmt.Appendf(nil, "u%d@%s", m.rng.IntN(9), modelDomains[m.rng.IntN(len(modelDomains))]), 0, nil)
@@ -132,12 +147,11 @@ func (m *model) draft() (*Draft, *modelMessage) {
 	for p := msg.text; len(p) > 0; {
 		n := min(len(p), 1+m.rng.IntN(9000))
 		if _, err := d.Write(p[:n]); err != nil {
-			d.Abort()
-			return nil, nil
+			return nil
 		}
 		p = p[n:]
 	}
-	return d, msg
+	return msg
 }
 
 func (m *model) accept() {
@@ -179,7 +193,16 @@ func (m *model) lease() {
 	if len(ls) == 0 || len(m.jobs) >= 6 {
 		return
 	}
-	j := ls[m.rng.IntN(len(ls))].Next(m.t.Context(), 0, Lease{MaxRecipients: 1 + m.rng.IntN(4), MixDomains: m.rng.IntN(2) == 0}, nil)
+	l := ls[m.rng.IntN(len(ls))]
+	var j *Job
+	switch m.rng.IntN(8) {
+	case 0:
+		j = l.NextOlder(m.clock().Add(-time.Minute), m.rng.IntN(3), nil)
+	case 1:
+		j = l.NextLate(m.clock().Add(-time.Minute), nil)
+	default:
+		j = l.Next(m.t.Context(), 0, Lease{MaxRecipients: 1 + m.rng.IntN(4), MixDomains: m.rng.IntN(2) == 0}, nil)
+	}
 	if j == nil {
 		return
 	}
@@ -187,9 +210,10 @@ func (m *model) lease() {
 	if msg == nil {
 		m.t.Fatalf("leased %v, which was never accepted", j.Envelope.ID)
 	}
+	msg.acked, msg.about = true, nil // it is synced, and so is all that was before it
 	for _, k := range j.Recipients {
-		if msg.rcpts[k].end {
-			m.t.Fatalf("%v recipient %d was leased after its end", msg.id, k)
+		if msg.rcpts[k].end || msg.rcpts[k].state == Failed {
+			m.t.Fatalf("%v recipient %d was leased when it was %v", msg.id, k, msg.rcpts[k].state)
 		}
 	}
 	text, err := io.ReadAll(j.Body.Reader())
@@ -199,7 +223,7 @@ func (m *model) lease() {
 	m.jobs = append(m.jobs, j)
 }
 
-var modelOutcomes = []State{Delivered, Delivered, Delivered, Deferred, Deferred, Deferred, Failed, Held, Dropped, Bounced, Ready}
+var modelOutcomes = []State{Delivered, Delivered, Delivered, Deferred, Deferred, Deferred, Failed, Failed, Held, Dropped, Bounced, Ready}
 
 func (m *model) settle() {
 	if len(m.jobs) == 0 {
@@ -219,15 +243,78 @@ func (m *model) settle() {
 			State: one, Due: m.clock().Add(time.Duration(m.rng.IntN(600)-60) * time.Second), Attempt: true,
 			Status: mail.NewStatus(uint16(400+m.rng.IntN(3)), 4, 0, uint16(m.rng.IntN(2)), "as it happens"),
 		}
-		if one == Ready {
+		r := msg.rcpts[j.Recipients[k]]
+		res[k].Warned = m.rng.IntN(8) == 0
+		told := res[k].Warned && !r.warned
+		r.warned = r.warned || told
+		if one == Ready || one == Failed && r.state == Failed { // given back
+			if told {
+				r.version++
+				m.unsafe = append(m.unsafe, r)
+			}
 			continue
 		}
-		r := msg.rcpts[j.Recipients[k]]
 		r.version++
 		r.state, r.end = one, one.Terminal()
 		m.unsafe = append(m.unsafe, r)
 	}
 	j.Settle(res)
+}
+
+// notice leases failed recipients of a message, and ends them with a notice, without
+// one, or not at all.
+func (m *model) notice() {
+	ctx, cancel := context.WithCancel(m.t.Context())
+	cancel()
+	j := m.q.NextFailed(ctx, time.Duration(m.rng.IntN(2))*time.Minute)
+	if j == nil {
+		return
+	}
+	msg := m.msgs[j.Envelope.ID]
+	res := make([]Result, len(j.Recipients))
+	var about []*modelRecipient
+	for k, i := range j.Recipients {
+		r := msg.rcpts[i]
+		if r.end || r.state != Failed || j.Failures[k].Version != r.version {
+			m.t.Fatalf("%v recipient %d is to be told of, but is %v", msg.id, i, r.state)
+		}
+		if s := &j.Failures[k].Status; s.Code < 400 || string(s.Text) != "as it happens" {
+			m.t.Fatalf("%v recipient %d failed with %v", msg.id, i, s)
+		}
+		res[k] = Result{State: Bounced}
+		about = append(about, r)
+	}
+	end := func() {
+		for _, r := range about {
+			r.version++
+			r.end, r.state = true, Bounced
+			m.unsafe = append(m.unsafe, r)
+		}
+	}
+	switch m.rng.IntN(8) {
+	case 0:
+		m.jobs = append(m.jobs, j) // settle gives it back
+	case 1:
+		end()
+		j.Settle(res)
+	default:
+		d, err := m.q.NewNotice()
+		if err != nil {
+			if !errors.Is(err, ErrFull) && !errors.Is(err, ErrClosed) {
+				m.t.Fatalf("notice: %v", err)
+			}
+			j.Settle(make([]Result, len(res)))
+			return
+		}
+		n := m.fill(d, m.rng.IntN(9000))
+		n.about = about
+		if err := j.SettleWith(res, d); err != nil {
+			m.t.Fatalf("settle with a notice: %v", err)
+		}
+		end()
+		m.msgs[n.id] = n
+		m.notices++
+	}
 }
 
 func (m *model) drop() {
@@ -298,6 +385,12 @@ func (m *model) check(recovered bool) {
 		m.t.Fatalf("counts say %d in %d messages, the listing %d in %d", c.Recipients, c.Messages, queued, len(seen))
 	}
 	for id, msg := range m.msgs {
+		for k, r := range msg.rcpts {
+			_, waits := seen[id][k]
+			r.gone = !waits
+		}
+	}
+	for id, msg := range m.msgs {
 		m.checkMessage(msg, seen[id], recovered)
 		if len(seen[id]) == 0 {
 			delete(m.msgs, id)
@@ -313,6 +406,12 @@ func (m *model) checkMessage(msg *modelMessage, seen map[int]RecipientState, rec
 		if len(seen) != 0 && len(seen) != len(msg.rcpts) {
 			m.t.Fatalf("%v is half there: %d of %d", msg.id, len(seen), len(msg.rcpts))
 		}
+		for _, r := range msg.about {
+			if r.gone != (len(seen) > 0) {
+				m.t.Fatalf("notice %v: is there %v, what it tells of has ended %v", msg.id, len(seen) > 0, r.gone)
+			}
+		}
+		msg.about = nil
 		if len(seen) > 0 {
 			msg.acked = true
 			m.accepted += len(msg.rcpts)
@@ -331,12 +430,14 @@ func (m *model) checkMessage(msg *modelMessage, seen map[int]RecipientState, rec
 			m.t.Fatalf("%v recipient %d has version %d, want %d to %d", msg.id, k, s.Version, r.firm, r.version)
 		case waits && !recovered && r.end:
 			m.t.Fatalf("%v recipient %d waits after its end", msg.id, k)
+		case waits && s.Version == r.version && s.Warned != r.warned:
+			m.t.Fatalf("%v recipient %d: warned is %v, want %v", msg.id, k, s.Warned, r.warned)
 		case waits && s.Version == r.version && r.version > 0 && !r.end && (r.state == Held || r.state == Failed) && s.State != r.state:
 			m.t.Fatalf("%v recipient %d is %v, want %v", msg.id, k, s.State, r.state)
 		}
 		if recovered {
 			if waits {
-				r.version, r.firm, r.end, r.state = s.Version, s.Version, false, s.State
+				r.version, r.firm, r.end, r.state, r.warned = s.Version, s.Version, false, s.State, s.Warned
 			} else {
 				r.end, r.endFirm = true, true
 			}
@@ -398,7 +499,7 @@ func (m *model) step() {
 		m.restart(false)
 		return
 	}
-	switch m.rng.IntN(24) {
+	switch m.rng.IntN(26) {
 	case 0, 1, 2, 3, 4, 5:
 		m.accept()
 	case 6, 7, 8, 9, 10, 11:
@@ -417,12 +518,18 @@ func (m *model) step() {
 		m.now.Add(int64(time.Second)) // so that the disk is asked again
 	case 21:
 		m.binds.Add(1)
-		m.q.Rebind()
+		if m.rng.IntN(2) == 0 {
+			m.q.Rebind()
+		} else {
+			m.q.RebindDomain(modelDomains[m.rng.IntN(len(modelDomains))])
+		}
 	case 22:
 		if m.rng.IntN(4) == 0 {
 			m.now.Add(-int64(m.rng.IntN(3600)) * int64(time.Second)) // the clock is set back
 		}
-	case 23:
+	case 23, 24:
+		m.notice()
+	case 25:
 		m.restart(m.rng.IntN(5) == 0)
 	}
 }
@@ -438,7 +545,7 @@ func TestModel(t *testing.T) {
 	if raceEnabled {
 		rounds = 8
 	}
-	var cuts atomic.Int64
+	var cuts, notices atomic.Int64
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range rounds {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -449,12 +556,13 @@ func TestModel(t *testing.T) {
 				}
 				m.restart(true)
 				cuts.Add(int64(m.cuts))
+				notices.Add(int64(m.notices))
 				m.close()
 			})
 		}
 	})
-	t.Logf("%d power cuts", cuts.Load())
-	if n := cuts.Load(); n < 2000 && !raceEnabled {
-		t.Errorf("only %d power cuts: the histories do not do what they are for", n)
+	t.Logf("%d power cuts, %d notices", cuts.Load(), notices.Load())
+	if n, k := cuts.Load(), notices.Load(); (n < 2000 || k < 1000) && !raceEnabled {
+		t.Errorf("only %d power cuts and %d notices: the histories do not do what they are for", n, k)
 	}
 }

@@ -33,9 +33,9 @@ type mover struct {
 }
 
 type moverRecipient struct {
-	rcpt   uint32
-	domain string
-	row    rows.Recipient
+	rcpt              uint32
+	domain, via, flow string
+	row               rows.Recipient
 }
 
 // move takes a batch of messages out of the hot spool, if that is wanted: text
@@ -123,19 +123,23 @@ func (w *worker) pickOneLocked(e *entry) int64 {
 	now := q.o.Clock().UnixMilli()
 	for _, i := range e.slots {
 		s := q.tb.At(i)
-		r := rows.Recipient{State: s.State(), Version: s.Version, Attempts: uint16(s.Attempts), DueUnixMilli: now}
+		b := q.bk.At(s.Bucket)
+		d := q.dests[b.Dest]
+		r := rows.Recipient{State: s.State(), Flags: flagsOf(s), Version: s.Version, Attempts: uint16(s.Attempts), DueUnixMilli: now, Band: b.Band}
 		switch State(r.State) {
 		case Deferred:
 			r.DueUnixMilli = q.timeOf(s.Due).UnixMilli()
 		case InFlight:
-			r.State = uint8(Ready)
+			r.State = uint8(leasedFrom(s))
 		}
 		if e.reply != nil {
 			p := &e.reply[s.Rcpt]
 			r.Code, r.Enhanced = p.code, p.enhanced
 			r.Text = append([]byte(nil), p.text...) // remember overwrites it
 		}
-		m.rcpts = append(m.rcpts, moverRecipient{rcpt: uint32(s.Rcpt), domain: q.destOfLocked(s).domain, row: r})
+		m.rcpts = append(m.rcpts, moverRecipient{
+			rcpt: uint32(s.Rcpt), domain: d.domain, via: d.via, flow: q.flows.name(b.Flow), row: r,
+		})
 	}
 	if e.large {
 		return 0
@@ -203,8 +207,9 @@ func (w *worker) writeRows(b *pebble.Batch, m *mover) error {
 
 func (w *worker) writeRecipient(b *pebble.Batch, id mail.ID, env *mail.Envelope, r *moverRecipient) error {
 	w.rcpt = r.row
-	w.rcpt.Domain = append(w.head[:0], r.domain...)
-	w.head = w.rcpt.Domain
+	w.head = append(append(append(w.head[:0], r.domain...), r.via...), r.flow...)
+	n, m := len(r.domain), len(r.domain)+len(r.via)
+	w.rcpt.Domain, w.rcpt.Via, w.rcpt.Flow = w.head[:n], w.head[n:m], w.head[m:]
 	w.idx = rows.WithRecipient(rows.DomainPrefix(w.idx[:0], w.rcpt.Domain), id, r.rcpt)
 	w.val = rows.AppendTag(w.val[:0], rows.Tag(env.Recipients[r.rcpt].Address))
 	if err := b.Set(w.idx, w.val, nil); err != nil {

@@ -55,6 +55,7 @@ type Queue struct {
 	acceptTold notices // the spool's goroutine's own
 
 	flows     *flows
+	failing   failing    // the lists are guarded by mu
 	rebinding sync.Mutex // held by Rebind and RebindDomain; taken before mu
 
 	mu     sync.Mutex // guards following
@@ -82,6 +83,7 @@ type Queue struct {
 	tried    entryList
 
 	applies   []*settlement // synced, of moved messages, in the order of the log
+	refused   []*settlement // that found no room in the spool
 	unlinks   []mail.ID     // large files of messages that have ended
 	committed spool.LSN     // end of the last record whose Committed has run
 	logged    spool.LSN
@@ -105,7 +107,7 @@ func Open(o Options) (*Queue, error) {
 		o: o, fs: o.FS, tb: table.New(), bk: table.NewBuckets(), flows: newFlows(),
 		lanes: make(map[string]*Lane), dests: make([]*dest, 1), destOf: make(map[string]uint32),
 		drops: make(map[uint32][]dropRef), stop: make(chan struct{}), loaded: make(chan struct{}),
-		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1),
+		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1), failing: failing{kick: make(chan struct{}, 1)},
 	}
 	if err := q.prepare(); err != nil {
 		return nil, err
@@ -335,6 +337,7 @@ func (q *Queue) shutLocked() {
 		for l.wakeLocked() {
 		}
 	}
+	q.kickFailed()
 }
 
 // fail ends the queue after an error that leaves unknown what is on disk.

@@ -13,6 +13,7 @@ import (
 	"postrider/queue/internal/record"
 	"postrider/queue/internal/rows"
 	"postrider/queue/internal/spool"
+	"postrider/queue/internal/table"
 )
 
 // Event is one thing that the event log should hold: that a message was
@@ -60,13 +61,16 @@ func (r *recovered) hasMessage() bool { return r.head != nil }
 func (rc *recovery) replay(r *spool.Recovered) error {
 	switch r.Kind {
 	case record.KindMessage:
-		return rc.message(r)
+		return rc.message(r, r.Payload)
 	case record.KindSettle:
 		if err := record.ParseSettle(r.Payload, &rc.settle); err != nil {
 			return parseError(r, err)
 		}
 		for k := range rc.settle.Changes {
 			rc.change(r, rc.settle.ID, &rc.settle.Changes[k])
+		}
+		if len(rc.settle.Embedded) > 0 {
+			return rc.message(r, rc.settle.Embedded)
 		}
 	case record.KindAction:
 		if err := record.ParseAction(r.Payload, &rc.action); err != nil {
@@ -89,13 +93,14 @@ func parseError(r *spool.Recovered, err error) error {
 	return fmt.Errorf("%w: %v record at %d/%d: %w", word, r.Kind, r.LSN.Gen, r.LSN.Off, err)
 }
 
-func (rc *recovery) message(r *spool.Recovered) error {
-	if err := record.ParseMessage(r.Payload, &rc.msg); err != nil {
+// message takes the payload of a MSG, which is r's or embedded in it.
+func (rc *recovery) message(r *spool.Recovered, payload []byte) error {
+	if err := record.ParseMessage(payload, &rc.msg); err != nil {
 		return parseError(r, err)
 	}
 	m := &rc.msg
 	rec := &recovered{
-		lsn: r.LSN, at: r.BodyAt,
+		lsn: r.LSN, at: r.BodyAt + int64(len(r.Body)-len(m.Text)),
 		// As the head of a message whose text is elsewhere it parses alone.
 		head: record.AppendMessageHead(nil, &m.Envelope, record.BodyRef{Size: m.Body.Size, CRC: m.Body.CRC, Large: textElsewhere}),
 		size: m.Body.Size, crc: m.Body.CRC, large: len(m.Body.Large) > 0, rcpts: len(m.Envelope.Recipients),
@@ -126,6 +131,9 @@ func (rc *recovery) change(r *spool.Recovered, id mail.ID, ch *record.Change) {
 		k = len(rec.changes) - 1
 	} else if State(rec.changes[k].State).Terminal() || rec.changes[k].Version >= ch.Version {
 		return
+	}
+	if ch.Code == 0 && len(ch.Text) == 0 { // without a reply of its own the last one stands
+		ch.Code, ch.Enhanced, ch.Text = rec.changes[k].Code, rec.changes[k].Enhanced, rec.changes[k].Text
 	}
 	rec.changes[k] = *ch
 	rec.changes[k].Text = bytes.Clone(ch.Text)
@@ -267,6 +275,7 @@ func (rc *recovery) insert(id mail.ID, rec *recovered) error {
 	if e.tried {
 		q.tried.push(e, listTried)
 	}
+	q.loadedLocked(e.slots)
 	return nil
 }
 
@@ -287,6 +296,7 @@ func (q *Queue) restoreLocked(i uint32, e *entry, ch *record.Change, now time.Ti
 	}
 	s := q.tb.At(i)
 	s.Version, s.Attempts = ch.Version, uint8(min(ch.Attempts, 255))
+	s.Set(table.Warned, ch.Flags&record.FlagWarned != 0)
 	e.tried = true
 	if s.Attempts > 0 {
 		q.retryLocked(s)

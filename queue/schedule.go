@@ -25,6 +25,11 @@ func (q *Queue) ticks(t time.Time) uint32 {
 	return uint32(min((d+tick-1)/tick, math.MaxUint32))
 }
 
+// passed returns the ticks that have passed altogether at t.
+func (q *Queue) passed(t time.Time) uint32 {
+	return uint32(max(0, min(t.Sub(q.base)/tick, math.MaxUint32)))
+}
+
 func (q *Queue) timeOf(t uint32) time.Time { return q.base.Add(time.Duration(t) * tick) }
 
 // scheduleLocked puts a slot that is in no list into state st, and where that
@@ -43,6 +48,8 @@ func (q *Queue) scheduleLocked(i uint32, st State, due uint32, told *notices) {
 		if !waits || s.Due < before {
 			q.kickClock()
 		}
+	case Failed:
+		q.failLocked(i, s)
 	}
 }
 
@@ -84,6 +91,8 @@ func (q *Queue) unscheduleLocked(i uint32) {
 		}
 	case Deferred:
 		q.wheel.Remove(q.tb, i)
+	case Failed:
+		q.unfailLocked(i, s)
 	}
 }
 
@@ -116,8 +125,7 @@ func (q *Queue) runClock() {
 func (q *Queue) advance(told *notices) time.Duration {
 	for {
 		now := q.o.Clock()
-		// Rounded down: a tick is due when it has passed altogether.
-		at := uint32(max(0, min(now.Sub(q.base)/tick, math.MaxUint32)))
+		at := q.passed(now)
 		q.mu.Lock()
 		done := q.wheel.Advance(q.tb, at, timerSteps, func(i uint32) {
 			s := q.tb.At(i)

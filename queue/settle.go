@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"postrider/internal/mail"
@@ -24,6 +26,7 @@ type settlement struct {
 	head   []byte
 	w      spool.Write
 	drops  []dropRef // whom to tell when it is synced or has failed
+	notice *Draft    // the message that comes into being with it; nil: none
 }
 
 func (q *Queue) newSettlement(id mail.ID) *settlement {
@@ -34,7 +37,8 @@ func (q *Queue) newSettlement(id mail.ID) *settlement {
 	st.settle.ID = id
 	st.settle.Changes = st.settle.Changes[:0]
 	st.action.Changes = st.action.Changes[:0]
-	st.text, st.e, st.drops = st.text[:0], nil, nil
+	st.text, st.e, st.drops, st.notice = st.text[:0], nil, nil, nil
+	st.settle.Embedded = nil
 	return st
 }
 
@@ -59,24 +63,47 @@ func (st *settlement) append(kind record.Kind, lazy bool) {
 		}
 		st.head = record.AppendAction(st.head[:0], &st.action)
 	} else {
+		if d := st.notice; d != nil {
+			st.settle.Embedded = d.head
+		}
 		st.head = record.AppendSettle(st.head[:0], &st.settle)
 	}
 	st.w = spool.Write{Kind: kind, ID: st.settle.ID, Head: st.head, Lazy: lazy, Committer: st}
+	if d := st.notice; d != nil {
+		d.appended = true
+		st.w.Body, st.w.BodyCRC, st.w.BodySummed = d.buf.B, d.sum, true
+	}
 	st.q.sp.Append(&st.w)
 }
 
-// Committed implements spool.Committer: the record is synced, or never will be.
+// Committed implements spool.Committer: the record is synced, or never will be; or it
+// finds no room, and is written when it does.
 func (st *settlement) Committed(w *spool.Write) {
 	q := st.q
+	if errors.Is(w.Err, spool.ErrFull) {
+		q.mu.Lock()
+		q.refused = append(q.refused, st)
+		q.mu.Unlock()
+		return
+	}
+	notice := st.notice
+	st.notice, st.settle.Embedded = nil, nil
 	if w.Err != nil {
 		// The spool has told of it by Fatal, or is closed: nothing goes on.
 		for _, d := range st.drops {
 			d.call.finish(d, ErrClosed)
 		}
+		if notice != nil {
+			notice.finish(w.Err)
+		}
 		return
 	}
 	for k := range st.drops {
 		st.drops[k].tell(st.settle.ID)
+	}
+	if notice != nil {
+		q.accept(notice, w)
+		notice.finish(nil)
 	}
 	q.mu.Lock()
 	q.committed = w.End
@@ -124,4 +151,18 @@ func (q *Queue) recycle(st *settlement) {
 	}
 	st.w = spool.Write{}
 	q.settlements.Put(st)
+}
+
+// appendRefused tries those settlements again that have found no room in the spool.
+func (q *Queue) appendRefused() {
+	q.mu.Lock()
+	refused := q.refused
+	q.refused = nil
+	q.mu.Unlock()
+	if len(refused) > 0 {
+		q.alarm("disk", fmt.Errorf("%w: %d settlements wait for a segment", ErrFull, len(refused)))
+	}
+	for _, st := range refused {
+		q.sp.Append(&st.w)
+	}
 }

@@ -138,11 +138,15 @@ func (s *store) version() error {
 		return readError("version of rows", err)
 	}
 	newer := len(v) != 1 || v[0] > rows.Version
+	older := !newer && v[0] < rows.Version
 	if err := closer.Close(); err != nil {
 		return fmt.Errorf("read version of rows: %w", err)
 	}
 	if newer {
 		return fmt.Errorf("%w: rows", ErrVersion)
+	}
+	if older { // from now on there may be rows that older software cannot read
+		return s.db.Set([]byte{rows.PrefixStoreVersion}, []byte{rows.Version}, pebble.Sync)
 	}
 	return nil
 }

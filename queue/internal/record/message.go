@@ -26,22 +26,17 @@ const (
 	flagEightBit = 1 << iota
 	flagSMTPUTF8
 	flagLarge
+	flagRequireTLS
+	flagTLSWaived
+	flagForeign
+	flagsKnown = 1<<iota - 1
 )
 
 // AppendMessageHead appends the head of a MSG payload. When b.Large is empty the
 // text, b.Size bytes of it, must follow the head directly. The zone of a
 // link-local client address is not kept.
 func AppendMessageHead(dst []byte, e *mail.Envelope, b BodyRef) []byte {
-	var flags byte
-	if e.EightBit {
-		flags |= flagEightBit
-	}
-	if e.SMTPUTF8 {
-		flags |= flagSMTPUTF8
-	}
-	if len(b.Large) > 0 {
-		flags |= flagLarge
-	}
+	flags := messageFlags(e, len(b.Large) > 0)
 	dst = append(dst, Version, flags, byte(e.Return), clientLen(e.Client))
 	dst = append(dst, e.ID[:]...)
 	dst = appendVarint(dst, e.ArrivedMicro)
@@ -77,6 +72,25 @@ func AppendMessageHead(dst []byte, e *mail.Envelope, b BodyRef) []byte {
 	return dst
 }
 
+func messageFlags(e *mail.Envelope, large bool) (flags byte) {
+	for _, f := range [...]struct {
+		on  bool
+		bit byte
+	}{
+		{e.EightBit, flagEightBit},
+		{e.SMTPUTF8, flagSMTPUTF8},
+		{large, flagLarge},
+		{e.RequireTLS, flagRequireTLS},
+		{e.TLSWaived, flagTLSWaived},
+		{e.Foreign, flagForeign},
+	} {
+		if f.on {
+			flags |= f.bit
+		}
+	}
+	return flags
+}
+
 func clientLen(a netip.Addr) byte {
 	switch {
 	case a.Is4():
@@ -102,10 +116,11 @@ func ParseMessage(payload []byte, m *Message) error {
 		return err
 	}
 	flags, ret, client := c.byte(), c.byte(), c.byte()
-	if flags&^(flagEightBit|flagSMTPUTF8|flagLarge) != 0 || ret > byte(mail.ReturnHeaders) {
+	if flags&^flagsKnown != 0 || ret > byte(mail.ReturnHeaders) {
 		return ErrMalformed
 	}
 	e.EightBit, e.SMTPUTF8 = flags&flagEightBit != 0, flags&flagSMTPUTF8 != 0
+	e.RequireTLS, e.TLSWaived, e.Foreign = flags&flagRequireTLS != 0, flags&flagTLSWaived != 0, flags&flagForeign != 0
 	e.Return = mail.Return(ret)
 	copy(e.ID[:], c.take(16))
 	e.ArrivedMicro = c.varint()

@@ -26,8 +26,10 @@ import (
 	"hash/crc32"
 )
 
-// Version is the format version that this software writes, for every layout.
-const Version = 1
+// Version is the format version that this software writes, for every layout. Version
+// 1 differs in what it leaves out: the flags of a MSG above 4, those of a change, and
+// embedded messages, which older software would lose.
+const Version = 2
 
 var (
 	// ErrMalformed reports bytes that do not parse or do not check.

@@ -44,6 +44,9 @@ type ActionChange struct {
 	Expected uint32
 }
 
+// FlagWarned in Change.Flags says that the sender was told of a delay.
+const FlagWarned = 1
+
 const flagEmbedded = 1
 
 // AppendSettle appends the payload of a SETTLE record.

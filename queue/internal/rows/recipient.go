@@ -19,6 +19,9 @@ type Recipient struct {
 	Enhanced     mail.Enhanced
 	Text         []byte // of the last reply
 	Domain       []byte // lower-cased; so that loading the schedule reads no other row
+	Flow         []byte // whose mail it is
+	Via          []byte // by which way it goes
+	Band         uint8
 }
 
 // AppendRecipient appends r's row value.
@@ -31,10 +34,11 @@ func AppendRecipient(dst []byte, r *Recipient) []byte {
 	dst = append(dst, r.Enhanced.Class)
 	dst = binary.AppendUvarint(dst, uint64(r.Enhanced.Subject))
 	dst = binary.AppendUvarint(dst, uint64(r.Enhanced.Detail))
-	dst = binary.AppendUvarint(dst, uint64(len(r.Domain)))
-	dst = append(dst, r.Domain...)
-	dst = binary.AppendUvarint(dst, uint64(len(r.Text)))
-	return append(dst, r.Text...)
+	for _, b := range [...][]byte{r.Domain, r.Text, r.Flow, r.Via} {
+		dst = binary.AppendUvarint(dst, uint64(len(b)))
+		dst = append(dst, b...)
+	}
+	return append(dst, r.Band)
 }
 
 // ParseRecipient reads a row value into r, whose slices alias it.
@@ -43,6 +47,7 @@ func ParseRecipient(value []byte, r *Recipient) error {
 	if err := c.version(); err != nil {
 		return err
 	}
+	version := value[0]
 	r.State, r.Flags = c.byte(), c.byte()
 	r.Version = uint32(c.most(math.MaxUint32))
 	r.Attempts = uint16(c.most(math.MaxUint16))
@@ -53,6 +58,10 @@ func ParseRecipient(value []byte, r *Recipient) error {
 	r.Enhanced.Detail = uint16(c.most(math.MaxUint16))
 	r.Domain = c.bytes()
 	r.Text = c.bytes()
+	r.Flow, r.Via, r.Band = nil, nil, 0
+	if version > 1 {
+		r.Flow, r.Via, r.Band = c.bytes(), c.bytes(), c.byte()
+	}
 	if c.bad || len(c.p) != 0 {
 		return ErrMalformed
 	}

@@ -22,8 +22,9 @@ import (
 )
 
 // Version is the version of the rows as a whole; it is the value of KeyVersion
-// and the first byte of each recipient row.
-const Version = 1
+// and the first byte of each recipient row. A recipient's row of version 1 ends
+// without flow, way and band.
+const Version = 2
 
 var (
 	// ErrMalformed reports a row that this software cannot have written.

@@ -364,7 +364,7 @@ func (st *store) lost(t *testing.T, fs vfs.FS, what string, clean bool) {
 }
 
 // TestVersion raises the version byte of each format: this software refuses, and
-// says that it is too old. The first version's bytes are pinned.
+// says that it is too old. The bytes of the present one are pinned.
 //
 // Covers G7.
 func TestVersion(t *testing.T) {
@@ -379,9 +379,9 @@ func TestVersion(t *testing.T) {
 		}
 	}
 	e := record.Epoch{Node: 1, Incarnation: 2, Boots: 3, Reserved: 4, TimeMS: 5, End: record.LSN{Gen: 6, Off: 7}}
-	const pinned = "01000100" + "00000000000000000000000000000000" + "0200000000000000" +
+	const pinned = "02000100" + "00000000000000000000000000000000" + "0200000000000000" +
 		"0300000000000000" + "0400000000000000" + "0500000000000000" + "0600000000000000" + "0700000000000000"
 	if got := hex.EncodeToString(record.AppendEpoch(nil, &e)); !strings.HasPrefix(got, pinned) {
-		t.Fatalf("epoch file of version 1 is %s", got)
+		t.Fatalf("epoch file of version 2 is %s", got)
 	}
 }

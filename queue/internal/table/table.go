@@ -49,6 +49,7 @@ const (
 	Hot         Flag = 1 << 4 // Link names a hot entry
 	DropPending Flag = 1 << 5 // an operator wants it dropped when its lease ends
 	Warned      Flag = 1 << 6 // its sender was told of the delay
+	Mark        Flag = 1 << 7 // the owner's own, in each state another
 
 	stateMask = 0x0f
 )
