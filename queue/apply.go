@@ -98,6 +98,7 @@ func (w *worker) work() error {
 		if err := w.compact(); err != nil {
 			return err
 		}
+		w.q.feed()
 		if moved == 0 {
 			return nil
 		}
@@ -151,7 +152,11 @@ func (q *Queue) wakeAll() {
 	var told notices
 	q.mu.Lock()
 	for _, l := range q.lanes {
-		if l.ready > 0 && !l.wakeLocked() {
+		n := 0
+		for n < l.ready && l.wakeLocked() {
+			n++
+		}
+		if n < l.ready {
 			told.add(l)
 		}
 	}

@@ -92,6 +92,9 @@ func (q *Queue) kickFailed() {
 // leaseFailedLocked leases the next message with failed recipients, or says how long
 // it takes until there may be one.
 func (q *Queue) leaseFailedLocked(j *Job, quiet time.Duration) (time.Duration, bool) {
+	if q.starvedLocked() {
+		return housekeeping, false
+	}
 	now := q.o.Clock()
 	wait := time.Duration(math.MaxInt64)
 	for _, l := range [...]struct {

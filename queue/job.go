@@ -65,6 +65,9 @@ const maxSkips = 256
 // leaseLocked leases the next job of l into j; false when nothing is ready, or may
 // be taken.
 func (q *Queue) leaseLocked(l *Lane, j *Job, lease Lease) bool {
+	if q.starvedLocked() {
+		return false
+	}
 	i, ordered := q.nextLocked(l, q.behind.Load())
 	if i == 0 {
 		return false

@@ -38,6 +38,7 @@ type Queue struct {
 	spent      atomic.Int64 // bytes of large messages since the disk was asked
 	inodesFree atomic.Uint64
 	diskAt     atomic.Int64
+	starved    atomic.Bool // a lease was refused for want of segments
 	behind     atomic.Bool // too many settlements wait for Pebble
 	dead       atomic.Bool // closed or failed: nothing new
 	failed     atomic.Bool

@@ -54,7 +54,7 @@ func (l *Lane) leaseFound(k *seeker, j *Job, before int64, rule *leaseRule) bool
 	q := l.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
+	if q.closed || q.starvedLocked() {
 		return false
 	}
 	for {

@@ -65,6 +65,29 @@ func (q *Queue) rowsRoom() error {
 	return nil
 }
 
+// starvedLocked reports that the last segment is being written: it is left to the
+// settlements of what is in flight, so nothing may be leased until others are free.
+func (q *Queue) starvedLocked() bool {
+	free, _ := q.sp.Usage()
+	if free > 0 {
+		return false
+	}
+	if !q.starved.Swap(true) {
+		q.kickWorker()
+	}
+	return true
+}
+
+// feed is the worker's part of it.
+func (q *Queue) feed() {
+	if !q.starved.Load() {
+		return
+	}
+	if free, _ := q.sp.Usage(); free > 0 && q.starved.Swap(false) {
+		q.wakeAll()
+	}
+}
+
 // room makes room in memory for n more bytes: texts that wait for their first
 // attempt are given up first, the newest of all; they are read again from the
 // spool.
