@@ -541,7 +541,7 @@ func (m *model) step() {
 //
 // Covers Q1, Q3, Q4, G1, G2, G4.
 func TestModel(t *testing.T) {
-	rounds, steps := 160, 700
+	rounds, steps := 120, 700
 	if raceEnabled {
 		rounds = 8
 	}
@@ -562,7 +562,7 @@ func TestModel(t *testing.T) {
 		}
 	})
 	t.Logf("%d power cuts, %d notices", cuts.Load(), notices.Load())
-	if n, k := cuts.Load(), notices.Load(); (n < 2000 || k < 1000) && !raceEnabled {
+	if n, k := cuts.Load(), notices.Load(); (n < 1500 || k < 300) && !raceEnabled {
 		t.Errorf("only %d power cuts and %d notices: the histories do not do what they are for", n, k)
 	}
 }
