@@ -54,6 +54,9 @@ func (f *File) Table() *Table {
 // let alone. An error, which comes once for each state of the file, says that the
 // old table stays.
 func (f *File) Refresh() (changed bool, err error) {
+	if f == nil {
+		return false, nil
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, err := f.look()

@@ -23,6 +23,7 @@ package resolve
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"postrider/internal/mail"
 	"postrider/relay/aliases"
@@ -204,14 +205,15 @@ func (r *Rules) postmaster(q *Request, a *Answer) mail.Status {
 
 func isPostmaster(a mail.Address) bool { return bytes.EqualFold(a.Local, []byte("postmaster")) }
 
-// Sender appends the sender to give to mail that is Forwarded: rewritten, unless
+// Sender appends the sender to give to mail that is Forwarded and arrived at the
+// moment given: rewritten, unless
 // it is ours or none. An error says why it stays as it is; mail goes on with it,
 // and a receiver that checks SPF may not like it.
-func (r *Rules) Sender(dst, sender []byte) ([]byte, error) {
+func (r *Rules) Sender(dst, sender []byte, arrived time.Time) ([]byte, error) {
 	if r.SRS == nil || len(sender) == 0 || !r.foreign(mail.DomainOf(sender)) {
 		return append(dst, sender...), nil
 	}
-	out, err := r.SRS.Forward(dst, sender)
+	out, err := r.SRS.Forward(dst, sender, arrived)
 	if err != nil {
 		return append(dst, sender...), err
 	}

@@ -190,7 +190,7 @@ func TestPostmasterHasAnAddress(t *testing.T) {
 func TestBouncesComeBack(t *testing.T) {
 	r := rules(t)
 	var a resolve.Answer
-	sender, err := r.Sender(nil, []byte("author@far.example"))
+	sender, err := r.Sender(nil, []byte("author@far.example"), noon)
 	if err != nil || !strings.HasPrefix(string(sender), "SRS0=") || !strings.HasSuffix(string(sender), "@srs.example") {
 		t.Fatalf("%s, %v", sender, err)
 	}
@@ -226,13 +226,13 @@ func TestSender(t *testing.T) {
 		"alice@mail.example": "alice@mail.example", // our own servers may send for it
 		long:                 long,
 	} {
-		got, err := r.Sender(nil, []byte(sender))
+		got, err := r.Sender(nil, []byte(sender), noon)
 		if string(got) != want || (err != nil) != (sender == long) {
 			t.Errorf("%q: %s, %v", sender, got, err)
 		}
 	}
 	r.SRS = nil
-	if got, err := r.Sender(nil, []byte("a@far.example")); string(got) != "a@far.example" || err != nil {
+	if got, err := r.Sender(nil, []byte("a@far.example"), noon); string(got) != "a@far.example" || err != nil {
 		t.Errorf("without SRS: %s, %v", got, err)
 	}
 }

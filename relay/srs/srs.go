@@ -120,9 +120,10 @@ func New(o Options) (*Rewriter, error) {
 func (r *Rewriter) Domain() []byte { return r.domain }
 
 // Forward appends the sender to give to mail of sender, a canonical address, that
-// is forwarded. The null sender, and one that has our domain already, stay as they
+// is forwarded and arrived at the moment given, so that it has the same one at each
+// of its attempts and is known to who greylists. The null sender, and one that has our domain already, stay as they
 // are. After ErrLong the caller has to do without.
-func (r *Rewriter) Forward(dst, sender []byte) ([]byte, error) {
+func (r *Rewriter) Forward(dst, sender []byte, arrived time.Time) ([]byte, error) {
 	if len(sender) == 0 {
 		return dst, nil
 	}
@@ -133,7 +134,7 @@ func (r *Rewriter) Forward(dst, sender []byte) ([]byte, error) {
 	if bytes.Equal(a.Domain, r.domain) {
 		return append(dst, sender...), nil
 	}
-	local := r.local(a)
+	local := r.local(a, arrived)
 	if len(local) > maxLocal {
 		return dst, ErrLong
 	}
@@ -145,7 +146,7 @@ func (r *Rewriter) Forward(dst, sender []byte) ([]byte, error) {
 }
 
 // local makes the local part for a.
-func (r *Rewriter) local(a mail.Address) []byte {
+func (r *Rewriter) local(a mail.Address, arrived time.Time) []byte {
 	first, rest := a.Domain, []byte(nil)
 	switch kind, body := split(a.Local); kind {
 	case '0': // somebody's SRS0: its separator stays with it
@@ -161,7 +162,8 @@ func (r *Rewriter) local(a mail.Address) []byte {
 		out = append(append(out, '='), first...)
 		return append(append(out, '='), rest...)
 	}
-	stamp := r.stamp()
+	n := dayOf(arrived)
+	stamp := []byte{base32[n>>5&31], base32[n&31]}
 	out := append([]byte("SRS0="), r.hash(r.secrets[0], stamp, a.Domain, a.Local)...)
 	out = append(append(out, '='), stamp...)
 	out = append(append(out, '='), a.Domain...)
@@ -280,13 +282,7 @@ func lower(b []byte) []byte {
 
 const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
-// stamp writes today.
-func (r *Rewriter) stamp() []byte {
-	n := r.today()
-	return []byte{base32[n>>5&31], base32[n&31]}
-}
-
-func (r *Rewriter) today() int64 { return r.clock().Unix() / day % slots }
+func dayOf(t time.Time) int64 { return t.Unix() / day % slots }
 
 // fresh reports a stamp of not more than MaxAge ago. Tomorrow's counts, too: the
 // clocks of systems that share secrets may differ, and a clock may be set back.
@@ -305,6 +301,6 @@ func (r *Rewriter) fresh(stamp []byte) bool {
 		}
 		then = then<<5 | int64(i)
 	}
-	age := (r.today() - then + slots) % slots
+	age := (dayOf(r.clock()) - then + slots) % slots
 	return age <= r.days || age == slots-1
 }

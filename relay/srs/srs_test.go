@@ -51,7 +51,7 @@ func TestForwardAndBack(t *testing.T) {
 		{"SRS0=already@forward.example", "SRS0=already@forward.example", "no"},
 		{"", "", "no"},
 	} {
-		got, err := r.Forward(nil, []byte(m.sender))
+		got, err := r.Forward(nil, []byte(m.sender), noon)
 		if err != nil {
 			t.Errorf("%s: %v", m.sender, err)
 			continue
@@ -96,7 +96,7 @@ func TestKnownAddress(t *testing.T) {
 	// Day 20513 is 33 modulo 1024: "BB". The hash is the base 64 of HMAC-SHA1 over
 	// "bbexample.comalice".
 	r := at(t, noon, 4, "tops3cr3t")
-	got, err := r.Forward(nil, []byte("Alice@example.com"))
+	got, err := r.Forward(nil, []byte("Alice@example.com"), noon)
 	if want := "SRS0=73B5=BB=example.com=Alice@forward.example"; err != nil || string(got) != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
@@ -105,7 +105,7 @@ func TestKnownAddress(t *testing.T) {
 // Covers M6.
 func TestForgedAndExpired(t *testing.T) {
 	r := at(t, noon, 0, "new-secret", "old-secret")
-	good, err := r.Forward(nil, []byte("alice@example.com"))
+	good, err := r.Forward(nil, []byte("alice@example.com"), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestTooLong(t *testing.T) {
 	r := at(t, noon, 6, "secret")
 	fits := 64 - len("SRS0=123456=BB=example.com=")
 	for n, want := range map[int]error{fits: nil, fits + 1: srs.ErrLong} {
-		got, err := r.Forward(nil, []byte(strings.Repeat("a", n)+"@example.com"))
+		got, err := r.Forward(nil, []byte(strings.Repeat("a", n)+"@example.com"), noon)
 		if !errors.Is(err, want) || (len(got) > 0) != (want == nil) {
 			t.Errorf("%d: %s, %v", n, got, err)
 		}
@@ -187,7 +187,7 @@ func TestAnyChainLeadsBack(t *testing.T) {
 		}
 		now := sender
 		for _, r := range chain {
-			next, err := r.Forward(nil, now)
+			next, err := r.Forward(nil, now, noon)
 			if errors.Is(err, srs.ErrLong) {
 				return
 			}
@@ -229,7 +229,7 @@ func TestAnyChainLeadsBack(t *testing.T) {
 // panics on the way.
 func FuzzReverse(f *testing.F) {
 	r := at(f, noon, 6, "secret")
-	good, err := r.Forward(nil, []byte("alice@example.com"))
+	good, err := r.Forward(nil, []byte("alice@example.com"), noon)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func FuzzReverse(f *testing.F) {
 		if err == nil && !strings.EqualFold(a.String(), string(good)) {
 			t.Fatalf("%s became %s without a signature", text, back)
 		}
-		forwarded, err := r.Forward(nil, a.AppendText(nil))
+		forwarded, err := r.Forward(nil, a.AppendText(nil), noon)
 		if err != nil {
 			return
 		}
