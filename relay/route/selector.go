@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// idLen is the length of a condition's id: 30 bits, so that even among ten
-	// thousand conditions a clash has a chance of one to twenty.
+	// idLen is the length of a condition's id: 30 bits. Among a thousand conditions
+	// two clash once in two thousand configurations, and then the later one gets
+	// another name.
 	idLen = 6
 	// maxSelected bounds the conditions of a selector. The conditions of the first
 	// rules are kept.
@@ -38,9 +39,10 @@ func conditionOf(r *Rule) terms {
 
 func (c terms) isNone() bool { return c == terms{} }
 
-// id names the condition for as long as its text stays the same.
-func (c terms) id() string {
-	text := c.sender + "\x00" + c.user + "\x00"
+// id names the condition for as long as its text stays the same. try counts the
+// names that others had already.
+func (c terms) id(try int) string {
+	text := strings.Repeat("again\x00", try) + c.sender + "\x00" + c.user + "\x00"
 	if c.client.IsValid() {
 		text += c.client.String()
 	}
@@ -67,9 +69,12 @@ type matcher struct {
 // condition returns the condition with the terms c, which is made when there is
 // none.
 func (t *Table) condition(c terms) *condition {
-	id := c.id()
-	if x, ok := t.conditions[id]; ok {
-		return x
+	id := c.id(0)
+	for try := 1; t.conditions[id] != nil; try++ {
+		if x := t.conditions[id]; x.terms == c {
+			return x
+		}
+		id = c.id(try)
 	}
 	x := &condition{terms: c, id: id, order: len(t.conditions), index: newIndex()}
 	t.conditions[id] = x
