@@ -42,6 +42,9 @@ func (a *answer) bytes() int64 {
 	for _, t := range a.tlsa {
 		n += len(t.Data)
 	}
+	if a.err != nil {
+		n += 80
+	}
 	return int64(n)
 }
 
