@@ -288,3 +288,16 @@ func (q *Queue) moveDestLocked(d *dest, to *Lane, told *notices) {
 		}
 	}
 }
+
+// Waits reports whether recipients of a domain, which is in lower case, wait in
+// whatever state.
+func (q *Queue) Waits(domain string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for n := q.destOf[domain]; n != 0; n = q.dests[n].same {
+		if q.dests[n].waiting > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -20,6 +20,7 @@ type Job struct {
 	Envelope   *mail.Envelope
 	Recipients []int            // indexes into Envelope.Recipients
 	Attempts   []uint16         // earlier attempts of each, counted up to 255
+	Warned     []bool           // that the sender of each was told of a delay
 	Failures   []RecipientState // of NextFailed: what is known of each
 	Body       mail.Body        // valid until Settle
 	ReadySince time.Time
@@ -172,7 +173,7 @@ func (q *Queue) chooseLocked(l *Lane, j *Job, i uint32, d *dest, rule *leaseRule
 
 // takeLocked begins the lease of j's slots.
 func (q *Queue) takeLocked(j *Job) {
-	j.Recipients, j.Attempts, j.Failures = j.Recipients[:0], j.Attempts[:0], j.Failures[:0]
+	j.Recipients, j.Attempts, j.Warned, j.Failures = j.Recipients[:0], j.Attempts[:0], j.Warned[:0], j.Failures[:0]
 	for _, i := range j.slots {
 		q.unscheduleLocked(i)
 		s := q.tb.At(i)
@@ -180,6 +181,7 @@ func (q *Queue) takeLocked(j *Job) {
 		q.states[InFlight]++
 		j.Recipients = append(j.Recipients, int(s.Rcpt))
 		j.Attempts = append(j.Attempts, uint16(s.Attempts))
+		j.Warned = append(j.Warned, s.Has(table.Warned))
 	}
 	if j.e != nil {
 		q.holdLocked(j.e)
@@ -310,12 +312,16 @@ func (j *Job) settle(results []Result, notice *Draft) {
 	q := j.q
 	st := q.newSettlement(j.id)
 	j.body.release()
+	ways := q.reroutes(j, results)
 	q.mu.Lock()
 	e := j.e
 	ended := false
 	for k, i := range j.slots {
 		if q.settleSlotLocked(st, e, i, &results[k], &j.told) {
 			ended = true
+		}
+		if ways != nil && ways[k] != 0 {
+			q.rerouteLocked(i, ways[k])
 		}
 	}
 	if ended {

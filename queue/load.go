@@ -195,6 +195,9 @@ func (l *loader) read(it *pebble.Iterator) (loaded, error) {
 	p := Placement{Flow: row.Flow, Via: row.Via, Band: min(row.Band, BandRetry)}
 	if row.Attempts > 0 {
 		p.Band = BandRetry // a row of version 1 does not say
+		if l.q.o.Reroute != nil {
+			p.Via = l.q.o.Reroute(row.Domain, row.Via, int(row.Attempts))
+		}
 	}
 	return loaded{
 		id: id, rcpt: uint16(rcpt), attempts: uint8(min(row.Attempts, 255)), state: st,

@@ -49,6 +49,10 @@ type Options struct {
 	// while loading and by Rebind, from several goroutines. The slices are valid
 	// during the call.
 	Bind func(domain, via []byte) string
+	// Reroute, when not nil, returns the way that a recipient takes after so many
+	// attempts, which may be the one that it has. It is called when a recipient is
+	// deferred and while loading. The slices are valid during the call.
+	Reroute func(domain, via []byte, attempts int) []byte
 	// Order, when not nil, makes the order of a lane as that is made; nil for one
 	// whose buckets take turns. It is called under the queue's lock and must not call
 	// the queue.

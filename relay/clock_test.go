@@ -103,7 +103,7 @@ func TestNothingExpiresByAClockThatLeapt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	failed := func(e *Engine) int64 { return e.Queue().Counts().States[queue.Failed].Recipients }
+	failed := func(e *Engine) int64 { return e.Ledger().Ended }
 
 	e := start()
 	accept(t, e, 3)
@@ -115,8 +115,8 @@ func TestNothingExpiresByAClockThatLeapt(t *testing.T) {
 			t.Fatal("the clock is believed")
 		}
 		e.Start()
-		until(t, "the lane is paused", func() bool { l := onlyLane(e); return l != nil && l.failing.Load() })
-		onlyLane(e).expire()
+		until(t, "the lane is shut", func() bool { l := onlyLane(e); return l != nil && !l.reason().IsZero() })
+		onlyLane(e).expire(statusNoConnection)
 		if n := failed(e); n != 0 {
 			t.Errorf("%d failed in a pause", n)
 		}

@@ -33,24 +33,25 @@ func (e *Engine) durable(env *mail.Envelope) {
 }
 
 // logResult writes the event of one recipient's attempt and counts it.
-func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result) {
+func (e *Engine) logResult(l *lane, f *flight, i int, r *queue.Result) {
 	if r.State == queue.Ready {
-		return // untried: nothing happened
+		return // untried, or the site's own trouble: nothing happened to the message
 	}
 	d := &f.delivery
 	a := &f.event
 	*a = maillog.Attempt{
 		Envelope:  d.Envelope,
 		Recipient: d.Recipients[i],
-		Site:      l.q.Key(),
+		Site:      l.siteName(),
 		Status:    r.Status,
-		Class:     class(r.Status),
+		Class:     f.verdicts[i].Class,
 		Remote:    d.Remote,
 		Timings:   d.Timings,
 		Next:      r.Due,
+		Flow:      e.queue.FlowName(f.job.Flow),
 	}
 	if r.Attempt {
-		a.Number = attempts
+		a.Number = int(f.job.Attempts[i]) + 1
 		a.Wait = max(0, f.leased.Sub(f.job.ReadySince))
 	}
 	switch r.State {
@@ -61,6 +62,8 @@ func (e *Engine) logResult(l *lane, f *flight, i, attempts int, r *queue.Result)
 	case queue.Dropped:
 		e.ledger.end(1)
 		a.Status, a.Rule = mail.Status{}, "discard"
+	case queue.Deferred, queue.Failed:
+		a.Rule = f.verdicts[i].Rule
 	}
 	e.logState(r.State, a)
 	e.count(l, d, r)
@@ -82,36 +85,13 @@ func (e *Engine) logState(state queue.State, a *maillog.Attempt) {
 		e.o.Log.Held(a)
 	case queue.Dropped:
 		e.o.Log.Dropped(a)
+	case queue.Bounced:
+		e.o.Log.Bounced(a)
+	case queue.Expired:
+		e.o.Log.Expired(a)
 	case queue.Quarantined:
 		e.o.Log.Quarantined(a)
 	}
-}
-
-// class names what kind of trouble a reply tells of, as far as the enhanced code
-// says it (RFC 3463 section 3).
-func class(s mail.Status) mail.Class {
-	if s.OK() || s.IsZero() {
-		return mail.ClassNone
-	}
-	switch (s.Enhanced.Subject << 8) | s.Enhanced.Detail {
-	case 1<<8 | 1, 1<<8 | 2, 1<<8 | 3, 1<<8 | 10:
-		return mail.ClassNoUser
-	case 2<<8 | 2:
-		return mail.ClassMailboxFull
-	case 3<<8 | 4:
-		return mail.ClassSize
-	case 4<<8 | 1, 4<<8 | 2:
-		return mail.ClassConnection
-	case 4<<8 | 7:
-		return mail.ClassTimeout
-	}
-	switch s.Enhanced.Subject {
-	case 5:
-		return mail.ClassProtocol
-	case 7:
-		return mail.ClassPolicy
-	}
-	return mail.ClassOther
 }
 
 // replayed writes an event again that the log may have lost in a crash.
@@ -126,7 +106,7 @@ func (e *Engine) replayed(ev queue.Event) {
 		Recipient: ev.Recipient,
 		Number:    int(ev.Attempts),
 		Status:    ev.Status,
-		Class:     class(ev.Status),
+		Class:     e.classOf(ev.Status),
 		Next:      ev.Due,
 		Rule:      "replayed",
 	}

@@ -8,6 +8,7 @@ import (
 	"postrider/internal/mail"
 	"postrider/internal/message"
 	"postrider/queue"
+	"postrider/relay/route"
 	"postrider/relay/smtp"
 	"postrider/relay/smtpd"
 )
@@ -76,6 +77,7 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	env.Listener = env.KeepString(s.c.Listener)
 	env.Protocol = env.Keep(s.c.Protocol())
 	env.TLS = env.KeepString(s.c.TLSVersion())
+	env.Foreign = !s.localOnly && env.Client.IsValid() && !s.rules.Access.Trusted(env.Client)
 	return mail.Status{}
 }
 
@@ -89,8 +91,12 @@ func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 	if st := s.rules.Access.Recipient(client, s.localOnly, to); !st.IsZero() {
 		return st
 	}
-	switch s.rules.Routes.Lookup(to.Domain, nil).Hop.Kind {
-	case mail.HopMX, mail.HopLocal, mail.HopNone:
+	switch s.planFor(to.Domain).Hop.Kind {
+	case mail.HopMX:
+		if s.e.dir == nil {
+			return statusNoRouteYet
+		}
+	case mail.HopLocal, mail.HopNone:
 		return statusNoRouteYet
 	case mail.HopReject:
 		return statusRouteReject
@@ -98,6 +104,12 @@ func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 	s.text = to.AppendText(s.text[:0])
 	s.add(p)
 	return mail.Status{}
+}
+
+// planFor returns what the routes say of a domain for mail of this transaction.
+func (s *session) planFor(domain []byte) *route.Plan {
+	var scratch [route.MaxSelector]byte
+	return s.rules.Routes.Lookup(domain, s.rules.Routes.AppendSelector(scratch[:0], s.draft.Envelope()))
 }
 
 // postmaster takes mail for whoever runs this system, from anyone; without an

@@ -1,244 +1,286 @@
 package relay
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"postrider/internal/mail"
+	"postrider/internal/maillog"
 	"postrider/internal/metrics"
 	"postrider/queue"
+	"postrider/relay/schedule"
+	"postrider/relay/site"
 )
 
-// A connection is added to a lane for every jobsPerConnection ready jobs that
+// A connection is added to a lane for every jobsPerConnection ready recipients that
 // no connection waits for: a pipelining connection carries that many at once, so
 // fewer would leave it idle and more would only add connections.
 const jobsPerConnection = 8
 
-// The pauses of a lane whose next hop can't be reached: the first, and the
-// longest after doubling. During a pause nothing is written for the messages
-// that wait: a probe costs one connection, not one attempt a message.
-const (
-	firstPause   = 2 * time.Second
-	longestPause = 5 * time.Minute
-)
-
-// lane owns the connections to one next hop.
+// lane is the recipients that leave by one source to one site, and the
+// connections to it. How many connections there may be, and when, is for its
+// gates to say (relay/schedule); in which order its messages leave, for its Order.
+// While no gate is open nothing is written for what waits.
 type lane struct {
-	e    *Engine
-	q    *queue.Lane
-	hop  mail.Hop
-	site *metrics.Site
+	e     *Engine
+	q     *queue.Lane
+	to    *destination   // when it was made; a login or TLS policy may have changed since
+	gates *schedule.Lane // nil: no server stands behind it
+	site  *metrics.Site
 
-	failing atomic.Bool // failures > 0, for a look without the lock
+	broken atomic.Bool // the breaker was open when note looked last
 
 	mu          sync.Mutex // guards following
-	connections int
-	failures    int         // connections in a row that never came up
-	resume      *time.Timer // runs while the lane is paused, else nil
-	pausedUntil time.Time
-	reason      mail.Status // of the last failure; its text is our own copy
+	connections int        // goroutines in run
+	probing     bool       // the order was told that the site is being tried out
+	alarm       *time.Timer
+	alarmAt     time.Time
 }
 
-// wake adds the connections that the lane's work calls for. It never blocks.
+// wake opens the connections that the lane's work calls for and its gates allow.
+// It never blocks.
 func (l *lane) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.wakeLocked()
-}
-
-func (l *lane) wakeLocked() {
-	if l.resume != nil || l.e.pull.Err() != nil {
+	if l.to.resolves || l.e.pull.Err() != nil || l.e.transport(l.to.hop.Kind) == nil {
 		return
 	}
 	ready := l.q.ReadyCount()
 	if ready == 0 {
 		return
 	}
-	want := min(1+ready/jobsPerConnection, l.e.o.ConnectionsPerHop)
-	switch {
-	case l.e.transport(l.hop.Kind) == nil:
-		l.reason = statusNoRouteYet
-		l.sleepLocked(longestPause) // to look for those that expire
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gates == nil {
+		if l.connections == 0 {
+			l.startLocked(1)
+		}
 		return
-	case l.failures > 0:
-		want = 1 // one probe until the hop has answered
 	}
-	// All at once: what became ready during a pause, or was there at start, is
-	// told of no second time.
-	for l.connections < want {
+	d := l.gates.Decide(l.e.o.Clock(), ready)
+	if d.Open > 0 && d.Probe != l.probing {
+		l.probing = d.Probe
+		l.probe(d.Probe)
+	}
+	l.startLocked(d.Open)
+	switch {
+	case !d.Until.IsZero():
+		l.setAlarmLocked(d.Until)
+	case d.Open == 0 && d.Gate == schedule.GateNone && l.connections == 0:
+		// Something is ready and no gate is shut, yet no connection took it: what is
+		// ready is of senders that are suspended here.
+		l.setAlarmLocked(l.e.o.Clock().Add(flowCheck))
+	}
+}
+
+func (l *lane) startLocked(n int) {
+	for range n {
 		l.connections++
 		l.e.connections.Add(1)
 		go l.run()
 	}
 }
 
-// run is the life of one of the lane's connections, with its successors as long
-// as there is work.
+// setAlarmLocked makes the lane look again at the time given, or earlier if it is
+// to look earlier already.
+func (l *lane) setAlarmLocked(at time.Time) {
+	if l.alarm != nil && !l.alarmAt.IsZero() && !at.Before(l.alarmAt) {
+		return
+	}
+	wait := max(at.Sub(l.e.o.Clock()), time.Millisecond)
+	l.alarmAt = at
+	if l.alarm == nil {
+		l.alarm = time.AfterFunc(wait, l.ring)
+		return
+	}
+	l.alarm.Reset(wait)
+}
+
+// flowCheck is how often a lane looks whether a suspended sender's mail may go.
+const flowCheck = 5 * time.Second
+
+// probe tells the lane's order whether the site is being tried out.
+func (l *lane) probe(on bool) {
+	l.q.With(func(o queue.Order) {
+		if p, ok := o.(interface{ Probe(on bool) }); ok {
+			p.Probe(on)
+		}
+	})
+}
+
+// ring is the alarm.
+func (l *lane) ring() {
+	l.mu.Lock()
+	l.alarmAt = time.Time{}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// run is the life of one connection.
 func (l *lane) run() {
 	defer l.e.connections.Done()
 	src := &source{l: l}
-	for {
-		err := l.e.transport(l.hop.Kind).Serve(l.e.work, l.e.pull.Done(), &mail.Egress{Hop: l.hop, Site: l.q.Key()}, src)
-		src.release()
-		ended, pause := l.leave(err)
-		if pause > 0 && l.e.o.Observe != nil {
-			l.e.o.Observe.LanePaused(l.q.Key(), statusOf(err), pause, err)
-		}
-		if ended {
-			return
-		}
+	var err error
+	if t := l.e.transport(l.to.hop.Kind); t != nil {
+		err = l.serve(t, src)
 	}
-}
-
-// leave decides what follows the end of a connection: it gives its place up
-// (ended), perhaps with a pause of the lane, or the next one is opened. The ready count is read under the same lock as
-// wakeLocked reads it, so a job that arrives meanwhile is seen by one of them.
-func (l *lane) leave(err error) (ended bool, pause time.Duration) {
+	src.release()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.e.pull.Err() != nil:
-	case err != nil:
-		pause = l.pauseLocked(err)
-	default:
-		if l.q.ReadyCount() > 0 {
-			return false, 0
-		}
-	}
 	l.connections--
-	return true, pause
-}
-
-// served notes that the hop answered: a pause's memory is over.
-func (l *lane) served() {
-	if !l.failing.Load() {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failing.Store(false)
-	l.failures = 0
-	l.reason = mail.Status{}
-	l.wakeLocked()
-}
-
-// pauseLocked begins a pause and returns how long it is: 0 when the lane is
-// paused already, since connections that fail side by side tell of one failure.
-func (l *lane) pauseLocked(err error) time.Duration {
-	if l.resume != nil {
-		return 0
-	}
-	l.reason = statusOf(err)
-	l.reason.Text = bytes.Clone(l.reason.Text)
-	l.failures++
-	l.failing.Store(true)
-	pause := longestPause
-	if l.failures < 9 {
-		pause = min(firstPause<<(l.failures-1), longestPause)
-	}
-	pause = time.Duration(float64(pause) * (0.75 + 0.5*l.e.random()))
-	l.sleepLocked(pause)
-	return pause
-}
-
-func (l *lane) sleepLocked(pause time.Duration) {
-	l.pausedUntil = l.e.o.Clock().Add(pause)
-	l.resume = time.AfterFunc(pause, l.unpause)
-}
-
-func (l *lane) unpause() {
-	l.mu.Lock()
-	if l.e.pull.Err() != nil {
-		l.mu.Unlock()
-		return
-	}
-	l.e.connections.Add(1) // Stop waits for what expire settles
 	l.mu.Unlock()
-	defer l.e.connections.Done()
-	l.expire()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.resume = nil
-	l.pausedUntil = time.Time{}
-	l.wakeLocked()
-}
-
-// expire ends recipients that have waited out their lifetime while their next
-// hop could not be reached, wherever in the lane's line they stand.
-func (l *lane) expire() {
-	l.mu.Lock()
-	reason := l.reason
-	l.mu.Unlock()
-	if reason.IsZero() { // a connection that was up has served meanwhile: all may be tried
-		return
-	}
-	src := &source{l: l}
-	for l.e.pull.Err() == nil && !l.e.ExpirySuspended() {
-		// By whole milliseconds that have passed, so that each is judged as old.
-		d := src.older(l.e.o.Clock().Add(-l.e.o.Retry.Lifetime))
-		if d == nil {
-			return
+	if l.gates != nil {
+		if err != nil && !src.heard {
+			l.failed(err)
 		}
-		d.SetRest(reason)
-		src.Done(d)
+		if next := l.gates.Closed(l.e.o.Clock(), src.addr); next != nil {
+			if other, ok := next.Tag.(*lane); ok && other != l {
+				other.wake()
+			}
+		}
+	}
+	l.wake()
+}
+
+// serve makes one connection and lets it work.
+func (l *lane) serve(t Transport, src *source) error {
+	eg, st := l.egress()
+	if !st.IsZero() {
+		return &routeError{st}
+	}
+	src.lease = queue.Lease{MaxRecipients: eg.MaxRecipients, MixDomains: eg.Hop.Kind != mail.HopMX || l.e.mixes(l.to.provider)}
+	if l.gates != nil {
+		eg.Heard = src.hear
+	}
+	return t.Serve(l.e.work, l.e.pull.Done(), eg, src)
+}
+
+// egress says how the next connection is made. A status is why none can be.
+func (l *lane) egress() (*mail.Egress, mail.Status) {
+	e := l.e
+	rules, to := e.rules.Load(), e.destination(l.q.Key())
+	caps := e.capsOf(rules, to)
+	eg := &mail.Egress{
+		Hop: to.hop, Site: l.q.Key(), MaxMessages: caps.MessagesPerConnection,
+		MaxRecipients: cmp.Or(caps.RecipientsPerTransaction, e.o.RecipientsPerTransaction),
+	}
+	src := rules.Routes.Source(to.source)
+	if src != nil {
+		eg.Source = src.SourceHost
+	}
+	if to.plan != nil {
+		eg.Login, eg.TLS = to.plan.Login, rules.Routes.TLS(nil, to.plan)
+	}
+	if to.hop.Kind != mail.HopMX {
+		return eg, mail.Status{}
+	}
+	s := e.dir.Site(to.site)
+	if s == nil {
+		return nil, statusUnresolved
+	}
+	eg.Site, eg.TLS = s.Key, s.TLS
+	ctx, cancel := context.WithCancel(e.work)
+	defer cancel()
+	defer context.AfterFunc(e.pull, cancel)()
+	targets, st := site.Targets(ctx, e.o.Resolver, s, e.siteOptions(), nil)
+	if !st.IsZero() {
+		return nil, st
+	}
+	if src != nil {
+		targets = slices.DeleteFunc(targets, func(t mail.Target) bool { return !src.Reaches(t.Addr.Addr()) })
+	}
+	if len(targets) == 0 {
+		return nil, statusUnreachable
+	}
+	eg.Targets = l.gates.Pick(e.o.Clock(), targets, len(targets))
+	return eg, mail.Status{}
+}
+
+var (
+	statusUnresolved  = mail.NewStatus(451, 4, 4, 3, "the mail exchangers of the domain are being looked up")
+	statusUnreachable = mail.NewStatus(451, 4, 4, 4, "no address of the mail exchangers can be reached from the source of this mail")
+)
+
+// failed tells the gates of a connection that could not even be tried; of the
+// others they have heard.
+func (l *lane) failed(err error) {
+	st := statusOf(err)
+	v := l.e.classify(l, st)
+	now := l.e.o.Clock()
+	l.gates.Heard(now, mail.Hearing{Status: st, Class: v.Class})
+	l.note(now, err)
+}
+
+// note tells when the lane's breaker has opened or closed since it was last asked.
+func (l *lane) note(now time.Time, cause error) {
+	s := l.gates.State(now)
+	open := s.Gate == schedule.GateBreaker
+	if open == l.broken.Load() || !open && s.Gate == schedule.GateCanary || !l.broken.CompareAndSwap(!open, open) {
+		return
+	}
+	c := maillog.SiteChange{
+		Site: l.to.site, Source: l.to.source, Provider: l.to.provider,
+		Gate: schedule.GateBreaker.String(), Class: s.Class, Status: s.Reason, Ready: l.q.ReadyCount(),
+	}
+	if !open {
+		l.e.o.Log.Resumed(&c)
+		return
+	}
+	c.Until = s.Until
+	l.e.o.Log.Suspended(&c)
+	if s.Class == mail.ClassReputation {
+		l.e.rest(l.to.source, l.to.site, l.to.provider, s.Until)
+	}
+	if l.e.o.Observe != nil {
+		l.e.o.Observe.LanePaused(l.q.Key(), s.Reason, s.Until.Sub(now), cause)
 	}
 }
 
-// stop ends a pause for good.
+// siteName is the lane's site as the log names it.
+func (l *lane) siteName() string { return cmp.Or(l.to.site, l.q.Key()) }
+
+// suspendedFlow tells that one sender's mail to this site waits for a while.
+func (l *lane) suspendedFlow(flow string, class mail.Class, st mail.Status, remote *mail.Remote, until time.Time) {
+	l.e.o.Log.Suspended(&maillog.SiteChange{
+		Site: l.to.site, Source: l.to.source, Provider: l.to.provider, Flow: flow,
+		Gate: schedule.GateFlow.String(), Class: class, Status: st, Remote: *remote, Until: until,
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setAlarmLocked(until)
+}
+
+// stop ends the alarm for good.
 func (l *lane) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.resume != nil {
-		l.resume.Stop()
+	if l.alarm != nil {
+		l.alarm.Stop()
 	}
 }
 
-// LaneState tells how a lane stands, for operators.
-type LaneState struct {
-	Key         string
-	Ready       int
-	Waiting     int
-	Connections int
-	PausedUntil time.Time   // zero: not paused
-	Reason      mail.Status // why it is paused
-}
+// routeError is a next hop that could not even be tried.
+type routeError struct{ status mail.Status }
 
-// Lanes tells how every lane stands.
-func (e *Engine) Lanes() []LaneState {
-	e.mu.Lock()
-	lanes := make([]*lane, 0, len(e.lanes))
-	for _, l := range e.lanes {
-		lanes = append(lanes, l)
-	}
-	e.mu.Unlock()
-	states := make([]LaneState, 0, len(lanes))
-	for _, l := range lanes {
-		l.mu.Lock()
-		states = append(states, LaneState{
-			Key: l.q.Key(), Ready: l.q.ReadyCount(), Waiting: l.q.Waiting(),
-			Connections: l.connections, PausedUntil: l.pausedUntil, Reason: l.reason,
-		})
-		l.mu.Unlock()
-	}
-	return states
-}
+func (e *routeError) Error() string           { return e.status.String() }
+func (e *routeError) MailStatus() mail.Status { return e.status }
 
 // handOver is the transport of the hops that are no server: what it is given
 // has ended as far as the wire goes, and settling records what it came to.
-type handOver struct{}
+type handOver struct{ e *Engine }
 
 var handedOver = mail.NewStatus(250, 2, 0, 0, "done")
 
-func (handOver) Serve(ctx context.Context, _ <-chan struct{}, eg *mail.Egress, src mail.Source) error {
+func (h handOver) Serve(ctx context.Context, _ <-chan struct{}, eg *mail.Egress, src mail.Source) error {
 	outcome := handedOver
-	if eg.Hop.Kind == mail.HopReject { // a reload sent mail that was accepted before down this road
-		outcome = statusRouteReject
+	if eg.Hop.Kind == mail.HopReject { // what DNS says, or a reload sent mail that was accepted before down this road
+		if outcome = h.e.destination(eg.Site).refusal; outcome.IsZero() {
+			outcome = statusRouteReject
+		}
 	}
 	for {
-		d := src.Next(ctx, time.Second)
+		d := src.Next(ctx, 0)
 		if d == nil {
 			return nil
 		}

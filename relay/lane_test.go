@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -24,10 +26,23 @@ var errDown = errors.New("down")
 // stubHop is a transport whose test says what a connection does.
 type stubHop struct {
 	serve func(ctx context.Context, src mail.Source) error
+	up    *atomic.Bool // whether connections come up; nil: nothing is heard of them
 }
 
-func (h *stubHop) Serve(ctx context.Context, _ <-chan struct{}, _ *mail.Egress, src mail.Source) error {
+func (h *stubHop) Serve(ctx context.Context, _ <-chan struct{}, eg *mail.Egress, src mail.Source) error {
+	if h.up != nil && eg.Heard != nil {
+		eg.Heard(h.hearing())
+	}
 	return h.serve(ctx, src)
+}
+
+// hearing is what is told of a connection.
+func (h *stubHop) hearing() mail.Hearing {
+	r := mail.Hearing{Target: mail.Target{Host: "mx.x.example", Addr: netip.MustParseAddrPort("192.0.2.1:25")}, Connect: h.up.Load()}
+	if !r.Connect {
+		r.Status, r.Class = statusNoConnection, mail.ClassConnection
+	}
+	return r
 }
 
 // stubEngine is an engine that has started, whose only lane leads to hop, with
@@ -110,97 +125,57 @@ func onlyLane(e *Engine) *lane {
 	return nil
 }
 
-// within fails the test when c stays silent.
-func within[T any](t *testing.T, what string, c <-chan T) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("waited in vain: %s", what)
-	}
-}
-
-// After a pause a lane is given all the connections that its backlog calls for:
-// no new mail comes to ask for them.
-func TestLaneGrowsAfterAPause(t *testing.T) {
-	var tries, serving atomic.Int32
-	var ahead atomic.Int64
-	failed, grown, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	hop := &stubHop{serve: func(ctx context.Context, src mail.Source) error {
-		switch n := tries.Add(1); {
-		case n == 9: // all that 64 messages call for at first
-			close(failed)
-			return errDown
-		case n < 9:
-			return errDown
+// A hop that is down is left alone: after some connections that fail there is one
+// try in half a minute, then less and less, nothing is written for what waits, and
+// when the hop answers all of it goes, over as many connections as it calls for.
+//
+// Covers Q11.
+func TestAHopThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries, most, serving atomic.Int32
+		var ahead atomic.Int64
+		var up atomic.Bool
+		hop := &stubHop{serve: func(ctx context.Context, src mail.Source) error {
+			tries.Add(1)
+			if !up.Load() {
+				return errDown
+			}
+			for n := serving.Add(1); ; {
+				if was := most.Load(); n <= was || most.CompareAndSwap(was, n) {
+					break
+				}
+			}
+			defer serving.Add(-1)
+			for d := src.Next(ctx, 0); d != nil; d = src.Next(ctx, 0) {
+				time.Sleep(time.Second)
+				d.SetRest(handedOver)
+				src.Done(d)
+			}
+			return nil
+		}}
+		hop.up = &up
+		e := stubEngine(t, hop, 200, &ahead)
+		time.Sleep(time.Second)
+		first := tries.Load()
+		if first == 0 || first > 20 {
+			t.Errorf("%d connections before the hop counts as down", first)
 		}
-		d := src.Next(ctx, 0)
-		if d != nil {
-			d.SetRest(handedOver)
-			src.Done(d)
+		time.Sleep(8 * time.Hour)
+		if n := tries.Load() - first; n < 10 || n > 60 {
+			t.Errorf("%d probes in 8 hours", n)
 		}
-		if serving.Add(1) == 6 {
-			close(grown)
+		if w := e.Why("smtp:192.0.2.1:25", "x.example"); w.Reason.IsZero() {
+			t.Errorf("nothing says why the mail waits: %+v", w)
 		}
-		<-end
-		return nil
-	}}
-	e := stubEngine(t, hop, 64, &ahead)
-	defer close(end)
-	within(t, "the connections that fail", failed)
-	within(t, "six connections after the pause", grown)
-	l := onlyLane(e)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failures != 0 {
-		t.Errorf("%d failures at a hop that takes mail", l.failures)
-	}
-}
-
-// Connections that fail side by side are one failure, and the pause that is
-// shown is the one that is kept.
-func TestFailuresSideBySideAreOne(t *testing.T) {
-	var ahead atomic.Int64
-	hop := &stubHop{serve: func(context.Context, mail.Source) error { return errDown }}
-	e := stubEngine(t, hop, 0, &ahead)
-	e.ready(e.queue.Lane("smtp:192.0.2.1:25"))
-	l := onlyLane(e)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if pause := l.pauseLocked(errDown); pause <= 0 {
-		t.Fatalf("pause %v", pause)
-	}
-	until := l.pausedUntil
-	for range 19 {
-		if pause := l.pauseLocked(errDown); pause != 0 {
-			t.Errorf("a second pause of %v", pause)
+		if c := e.Queue().Counts(); c.States[queue.Ready].Recipients != 200 {
+			t.Errorf("%+v", c.States)
 		}
-	}
-	if l.failures != 1 || !l.pausedUntil.Equal(until) {
-		t.Errorf("%d failures, paused until %v instead of %v", l.failures, l.pausedUntil, until)
-	}
-}
-
-// A lane whose hop has answered during the pause expires nobody: what is old is
-// tried first, and giving it back for ever would be a loop without end.
-func TestNothingExpiresAtAHopThatAnswered(t *testing.T) {
-	var ahead atomic.Int64
-	failed := make(chan struct{}, 8)
-	hop := &stubHop{serve: func(context.Context, mail.Source) error {
-		failed <- struct{}{}
-		return errDown
-	}}
-	e := stubEngine(t, hop, 1, &ahead)
-	within(t, "the first connection", failed)
-	l := onlyLane(e)
-	l.served()
-	ahead.Store(int64(6 * 24 * time.Hour))
-	done := make(chan struct{})
-	go func() { l.expire(); close(done) }()
-	within(t, "the look for what is too old", done)
-	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 0 {
-		t.Errorf("%d recipients failed", n)
-	}
+		up.Store(true)
+		time.Sleep(46 * time.Minute)
+		if l := e.Ledger(); l.Ended != 200 || most.Load() < 4 {
+			t.Errorf("%d delivered, over %d connections at most", l.Ended, most.Load())
+		}
+	})
 }
 
 // Mail whose route a reload turns to where nothing is served waits with that for
@@ -224,24 +199,19 @@ func TestRouteTurnedToNowhere(t *testing.T) {
 	served := e.rules.Load()
 	nowhere := &Rules{Access: served.Access, Routes: route.New(route.Options{Rules: []route.Rule{{Domain: "*", Hop: mail.Hop{Kind: mail.HopMX}}}})}
 	e.Reload(nowhere)
-	until(t, "the reason is shown", func() bool { return e.Why("mx").String() == statusNoRouteYet.String() })
+	until(t, "the reason is shown", func() bool { return e.Why("mx", "x.example").Route })
 	if n := e.Queue().Counts().States[queue.Ready].Recipients; n != 2 {
 		t.Errorf("%d recipients are ready", n)
 	}
 
 	ahead.Store(int64(5*24*time.Hour - time.Minute))
-	e.mu.Lock()
-	l := e.lanes["mx"]
-	e.mu.Unlock()
-	l.unpause()
-	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 0 {
-		t.Errorf("%d recipients failed before their lifetime", n)
+	e.sweepLanes()
+	if n := e.Ledger().Ended; n != 0 {
+		t.Errorf("%d recipients ended before their lifetime", n)
 	}
 	ahead.Store(int64(5*24*time.Hour + 10*time.Millisecond)) // ids tell milliseconds
-	l.unpause()
-	if n := e.Queue().Counts().States[queue.Failed].Recipients; n != 2 {
-		t.Errorf("%d recipients failed at the end of their lifetime", n)
-	}
+	e.sweepLanes()
+	until(t, "the recipients end with their lifetime", func() bool { return e.Ledger().Ended == 2 })
 
 	accept(t, e, 1)
 	up.Store(true)

@@ -2,11 +2,13 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"postrider/internal/mail"
 	"postrider/internal/maillog"
 	"postrider/internal/metrics"
 	"postrider/queue"
+	"postrider/relay/schedule"
 )
 
 // Drop ends the recipients that f matches without delivering them, for an
@@ -20,16 +22,117 @@ func (e *Engine) Drop(ctx context.Context, f queue.Filter, actor, reason string)
 	})
 }
 
-// Why tells, for a recipient that is ready and still waits, what its lane waits
-// for; the zero Status when nothing holds it.
-func (e *Engine) Why(laneKey string) mail.Status {
+// Wait is what a recipient that has not ended waits for.
+type Wait struct {
+	Site   string
+	Source string
+	Gate   schedule.Gate // of its lane
+	DNS    bool          // its domain's mail exchangers are not known
+	Route  bool          // nothing here can deliver by its route
+	Flow   string        // whose mail it is
+	// FlowUntil is when its flow, which is suspended at the site, may go; zero: it is
+	// not.
+	FlowUntil time.Time
+	Since     time.Time // the gate has been shut since then; zero: not known, or it is open
+	Until     time.Time // when that is looked at again; zero: at an event
+	Reason    mail.Status
+	Class     mail.Class
+	Remote    string // who gave the reason; "": nobody but us
+	Ahead     int    // recipients that are ready in its lane, it among them
+}
+
+// Why tells, for a recipient that waits, what its lane waits for. domain is the
+// recipient's.
+func (e *Engine) Why(laneKey, domain string) Wait {
+	now := e.o.Clock()
 	e.mu.Lock()
-	l := e.lanes[laneKey]
+	l, to := e.lanes[laneKey], e.dests[laneKey]
 	e.mu.Unlock()
-	if l == nil {
-		return mail.Status{}
+	if to == nil {
+		return Wait{Site: laneKey}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reason
+	w := Wait{Site: to.site, Source: to.source}
+	switch {
+	case to.resolves:
+		a := e.dir.Find([]byte(domain))
+		w.DNS, w.Since, w.Until, w.Reason, w.Class = true, a.Since, a.Next, a.Status, mail.ClassDNS
+	case e.transport(to.hop.Kind) == nil:
+		w.Route, w.Reason = true, statusNoRouteYet
+	case l != nil && l.gates != nil:
+		s := l.gates.State(now)
+		w.Gate, w.Since, w.Until = s.Gate, s.Since, s.Until
+		if !s.ReasonAt.IsZero() {
+			w.Reason, w.Class = s.Reason, s.Class
+		}
+		w.Ahead = s.Ready
+	}
+	return w
+}
+
+// Split parts a status that the queue keeps into the reply and the host that gave
+// it.
+func Split(s mail.Status) (mail.Status, string) { return splitRemote(s) }
+
+// LaneState tells how a lane stands, for operators.
+type LaneState struct {
+	Key         string
+	Site        string
+	Source      string
+	Provider    string
+	Ready       int
+	Waiting     int
+	Connections int
+	Most        int           // bound of the connections
+	Window      int           // of connections that the site is known to bear
+	Gate        schedule.Gate // what holds what is ready
+	Since       time.Time
+	PausedUntil time.Time // the gate is a shut breaker; zero: it is not
+	Reason      mail.Status
+	Class       mail.Class
+	Resolves    bool // it is where mail waits for DNS
+}
+
+// Lanes tells how every lane stands.
+func (e *Engine) Lanes() []LaneState {
+	now := e.o.Clock()
+	e.mu.Lock()
+	lanes := make([]*lane, 0, len(e.lanes))
+	for _, l := range e.lanes {
+		lanes = append(lanes, l)
+	}
+	e.mu.Unlock()
+	states := make([]LaneState, 0, len(lanes))
+	for _, l := range lanes {
+		s := LaneState{
+			Key: l.q.Key(), Site: l.siteName(), Source: l.to.source, Provider: l.to.provider,
+			Ready: l.q.ReadyCount(), Waiting: l.q.Waiting(), Resolves: l.to.resolves,
+		}
+		l.mu.Lock()
+		s.Connections = l.connections
+		l.mu.Unlock()
+		switch {
+		case l.gates != nil:
+			g := l.gates.State(now)
+			s.Gate, s.Since, s.Most, s.Window = g.Gate, g.Since, g.Most, g.Window
+			if g.Gate == schedule.GateBreaker {
+				s.PausedUntil, s.Reason, s.Class = g.Until, g.Reason, g.Class
+			}
+		case l.to.resolves && s.Waiting > 0:
+			s.Reason, s.Class = statusNoDNS, mail.ClassDNS
+		}
+		states = append(states, s)
+	}
+	return states
+}
+
+// Waited returns how long gates have held ready mail in all lanes, by gate, since
+// the start.
+func (e *Engine) Waited() [schedule.NumGates]time.Duration { return e.sched.Waited(e.o.Clock()) }
+
+// ClassOf tells what a reply means by the rules in force.
+func (e *Engine) ClassOf(s mail.Status) mail.Class {
+	if s.IsZero() || s.OK() {
+		return mail.ClassNone
+	}
+	return e.classOf(s)
 }

@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,13 @@ import (
 	"postrider/internal/maillog"
 	"postrider/internal/metrics"
 	"postrider/queue"
+	"postrider/relay/bounce"
+	"postrider/relay/classify"
+	"postrider/relay/directory"
 	"postrider/relay/policy"
 	"postrider/relay/route"
+	"postrider/relay/schedule"
+	"postrider/relay/site"
 )
 
 // Transport carries deliveries to one kind of next hop.
@@ -59,6 +65,12 @@ type Rules struct {
 	Access     *policy.Rules
 	Routes     *route.Table
 	Postmaster []byte // address that a bare <postmaster> stands for; empty: such mail is held
+
+	Replies    *classify.Table                                   // nil: the codes alone tell what a reply means
+	Sites      *site.Options                                     // what a mail exchanger may be; nil: the zero value
+	Templates  *bounce.Templates                                 // of notices; nil: the built-in ones
+	NoticePool *route.Pool                                       // sources that notices leave from; nil: those of the route
+	Caps       func(source, site, provider string) schedule.Caps // nil: none but Options.ConnectionsPerHop
 }
 
 // Options configure an engine.
@@ -66,19 +78,31 @@ type Options struct {
 	Hostname string // in our Received lines
 	Queue    queue.Options
 	Rules    *Rules // must be set
-	// SMTP carries HopSMTP and HopLMTP; must be set.
+	// SMTP carries HopMX, HopSMTP and HopLMTP; must be set.
 	SMTP Transport
+	// Resolver finds mail exchangers; nil: mail for HopMX is refused for now.
+	Resolver site.Resolver
 	// Log gets every event; must be set.
 	Log   *maillog.Log
-	Retry Retry
+	Retry schedule.Retry
+	// WarnAfter is the age at which a sender is told that a recipient still waits;
+	// 0: never.
+	WarnAfter time.Duration
+	// Guard bounds the notices to one address; nil: nothing does.
+	Guard *bounce.Guard
 	// Metrics counts; must be set.
 	Metrics *metrics.Registry
-	// ConnectionsPerHop bounds the connections to one next hop. 0: 20.
+	// Connections bounds the connections to all sites together. 0: 1000.
+	Connections int
+	// ConnectionsPerHop bounds the connections to one site. 0: 20.
 	ConnectionsPerHop int
 	// RecipientsPerTransaction bounds the recipients of one delivery. 0: 100,
 	// what every server must take (RFC 5321 section 4.5.3.1.8).
 	RecipientsPerTransaction int
-	Clock                    func() time.Time // nil: time.Now
+	// BulkRecipientsPerHour is how many recipients a sender's mail has in an hour
+	// before more of it counts as bulk, which is after other mail. 0: 1000.
+	BulkRecipientsPerHour int
+	Clock                 func() time.Time // nil: time.Now
 	// ClockKept reports that a time service keeps the wall clock, so that a leap of
 	// it is believed. nil: as the kernel says.
 	ClockKept func() bool
@@ -115,10 +139,20 @@ type Engine struct {
 	flushed     chan struct{}  // closed when the log flusher may end
 	flusher     sync.WaitGroup
 
+	dir       *directory.Directory // nil: nothing is resolved
+	sched     *schedule.Scheduler
+	buckets   *schedule.Buckets // of all orders; Queue's lock guards it
+	bulk      *meter
+	vias      vias
+	rebindNow chan struct{} // asks the sweeper to have all domains bound anew
+
 	mu      sync.Mutex // guards following
 	lanes   map[string]*lane
-	hops    map[string]mail.Hop // every hop that Bind has named
+	dests   map[string]*destination // what every key that bind has returned stands for
 	started bool
+
+	restsMu sync.Mutex // guards following
+	resting map[restKey]time.Time
 }
 
 // Open opens the queue and readies an engine; nothing is delivered before Start.
@@ -136,16 +170,30 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.RecipientsPerTransaction <= 0 {
 		o.RecipientsPerTransaction = 100
 	}
-	o.Retry = o.Retry.withDefaults()
-	e := &Engine{o: o, lanes: make(map[string]*lane), hops: make(map[string]mail.Hop), flushed: make(chan struct{}), flushNow: make(chan struct{}, 1)}
+	if o.BulkRecipientsPerHour <= 0 {
+		o.BulkRecipientsPerHour = 1000
+	}
+	o.Retry = o.Retry.WithDefaults()
+	e := &Engine{
+		o: o, lanes: make(map[string]*lane), dests: make(map[string]*destination), resting: make(map[restKey]time.Time),
+		flushed: make(chan struct{}), flushNow: make(chan struct{}, 1), rebindNow: make(chan struct{}, 1),
+		buckets: schedule.NewBuckets(), bulk: newMeter(),
+		sched: schedule.New(schedule.Options{Connections: o.Connections, LaneConnections: o.ConnectionsPerHop, PerConnection: jobsPerConnection}),
+	}
 	e.flushBytes = cmp.Or(o.Queue.SegmentBytes, segmentBytes) / flushSegmentShare
-	e.rules.Store(o.Rules)
+	e.setRules(o.Rules)
 	e.pull, e.stopPull = context.WithCancel(context.WithoutCancel(ctx))
 	e.work, e.stopWork = context.WithCancel(context.WithoutCancel(ctx))
+	if o.Resolver != nil {
+		e.dir = directory.New(ctx, e.directoryOptions())
+	}
 	q := o.Queue
 	q.Clock = o.Clock
-	q.MaxInterval = o.Retry.longest()
+	q.MaxInterval = o.Retry.Longest()
+	q.Place = e.place
 	q.Bind = e.bind
+	q.Reroute = e.reroute
+	q.Order = e.order
 	q.OnReady = e.ready
 	q.Replayed = e.replayed
 	q.Durable = e.durable
@@ -170,12 +218,47 @@ func (e *Engine) Start() {
 	}
 	e.flusher.Add(1)
 	go e.flushLog()
+	e.connections.Add(2)
+	go e.sendNotices()
+	go e.sweep()
+}
+
+// setRules puts rules in force.
+func (e *Engine) setRules(r *Rules) {
+	if r.Replies == nil {
+		filled := *r
+		filled.Replies = new(classify.Table)
+		r = &filled
+	}
+	e.rules.Store(r)
+}
+
+// order makes the pull order of a lane.
+func (e *Engine) order(string) queue.Order {
+	return schedule.NewOrder(schedule.OrderOptions{Buckets: e.buckets})
+}
+
+func (e *Engine) directoryOptions() directory.Options {
+	return directory.Options{
+		Lookup: func(ctx context.Context, name string) (site.Site, mail.Status) {
+			domain, tls := e.policyOf(name)
+			return site.Lookup(ctx, e.o.Resolver, domain, tls, e.siteOptions())
+		},
+		Changed: e.rebound,
+		Wanted:  func(name string) bool { return e.waits(name) },
+		Clock:   e.o.Clock,
+		Random:  e.random,
+	}
 }
 
 // Reload swaps the rules; recipients that wait are bound to lanes anew.
 func (e *Engine) Reload(r *Rules) {
-	e.rules.Store(r)
+	e.setRules(r)
+	if e.dir != nil {
+		e.dir.Forget() // protection, own addresses or providers may be others
+	}
 	e.queue.Rebind()
+	e.recap()
 }
 
 // ErrCutOff comes from Drain when deliveries were still in flight at its end.
@@ -210,6 +293,9 @@ func (e *Engine) Drain(ctx context.Context) error {
 // Close closes the queue. It must follow Drain and the end of every session.
 func (e *Engine) Close() error {
 	e.stopWork()
+	if e.dir != nil {
+		e.dir.Close()
+	}
 	close(e.flushed)
 	e.flusher.Wait()
 	return e.queue.Close(context.Background())
@@ -218,36 +304,111 @@ func (e *Engine) Close() error {
 // Queue gives the operator's interface its queue.
 func (e *Engine) Queue() *queue.Queue { return e.queue }
 
-// bind names the lane of a domain. No domain is the bare postmaster of a system
-// that names nobody for it: that mail is held.
-func (e *Engine) bind(domain, _ []byte) string {
-	var hop mail.Hop
-	if len(domain) == 0 {
-		hop = mail.Hop{Kind: mail.HopHold}
-	} else {
-		hop = e.rules.Load().Routes.Lookup(domain, nil).Hop
-	}
-	key := hop.String()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.hops[key] = hop
-	return key
-}
-
 // ready is told by the queue that a lane has work and nobody to take it.
 func (e *Engine) ready(q *queue.Lane) {
+	if l := e.lane(q); l != nil {
+		l.wake()
+	}
+}
+
+// lane returns the lane of one of the queue's; nil before Start.
+func (e *Engine) lane(q *queue.Lane) *lane {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	if !e.started {
-		e.mu.Unlock()
-		return
+		return nil
 	}
 	l := e.lanes[q.Key()]
-	if l == nil {
-		l = &lane{e: e, q: q, hop: e.hops[q.Key()], site: e.o.Metrics.Site(q.Key())}
-		e.lanes[q.Key()] = l
+	if l != nil {
+		return l
 	}
-	e.mu.Unlock()
-	l.wake()
+	to := e.dests[q.Key()]
+	if to == nil {
+		to = &destination{}
+	}
+	l = &lane{e: e, q: q, to: to, site: e.o.Metrics.Site(cmp.Or(to.site, q.Key()))}
+	switch to.hop.Kind {
+	case mail.HopMX, mail.HopSMTP, mail.HopLMTP:
+		if !to.resolves {
+			l.gates = e.sched.Lane(schedule.Key{Source: to.source, Site: to.site, Provider: to.provider}, e.capsOf(e.rules.Load(), to))
+			l.gates.Tag = l
+		}
+	}
+	e.lanes[q.Key()] = l
+	return l
+}
+
+// capsOf returns the operator's limits of a lane.
+func (e *Engine) capsOf(rules *Rules, to *destination) schedule.Caps {
+	if rules.Caps == nil {
+		return schedule.Caps{}
+	}
+	return rules.Caps(to.source, to.site, to.provider)
+}
+
+// recap puts the limits of new rules in force.
+func (e *Engine) recap() {
+	rules := e.rules.Load()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.lanes {
+		if l.gates != nil {
+			e.sched.Lane(schedule.Key{Source: l.to.source, Site: l.to.site, Provider: l.to.provider}, e.capsOf(rules, l.to))
+		}
+	}
+}
+
+// mixes reports a provider whose rule allows recipients of several domains in one
+// transaction.
+func (e *Engine) mixes(provider string) bool {
+	if provider == "" {
+		return false
+	}
+	for i := range e.siteOptions().Providers {
+		if p := &e.siteOptions().Providers[i]; p.Name == provider {
+			return p.MixDomains
+		}
+	}
+	return false
+}
+
+// fresh reports that a job's domain still belongs to the lane that it was leased
+// from. If not, its mail has been bound anew.
+func (e *Engine) fresh(job *queue.Job) bool {
+	if e.dir == nil {
+		return true
+	}
+	name := job.Domain
+	if v := parseVia([]byte(job.Via)); len(v.selector) > 0 {
+		rules := e.rules.Load()
+		name = string(directoryName(rules, []byte(job.Domain), v.selector, rules.Routes.Lookup([]byte(job.Domain), v.selector)))
+	}
+	if e.dir.Fresh(name) {
+		return true
+	}
+	e.queue.RebindDomain(job.Domain)
+	return false
+}
+
+// waits reports that mail waits for a domain of the directory.
+func (e *Engine) waits(name string) bool {
+	domain, _, _ := strings.Cut(name, string(viaSeparator))
+	return e.queue.Waits(domain)
+}
+
+// senderOf returns the reverse-path of a job's transaction.
+func (e *Engine) senderOf(job *queue.Job) []byte { return job.Envelope.Sender }
+
+// pause waits, unless the engine stops handing out; false then.
+func (e *Engine) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-e.pull.Done():
+		return false
+	}
 }
 
 // transport returns what carries a kind of hop; nil when nothing here does.
@@ -255,10 +416,15 @@ func (e *Engine) ready(q *queue.Lane) {
 // wait, with that for a reason, until it is turned again or they expire.
 func (e *Engine) transport(kind mail.HopKind) Transport {
 	switch kind {
+	case mail.HopMX:
+		if e.dir == nil {
+			return nil
+		}
+		return e.o.SMTP
 	case mail.HopSMTP, mail.HopLMTP:
 		return e.o.SMTP
 	case mail.HopHold, mail.HopDiscard, mail.HopReject:
-		return handOver{}
+		return handOver{e}
 	}
 	return nil
 }

@@ -6,56 +6,147 @@ import (
 
 	"postrider/internal/mail"
 	"postrider/queue"
+	"postrider/relay/classify"
+	"postrider/relay/schedule"
 )
 
 // expiredPrefix opens the reason of a recipient that waited out its lifetime;
 // what the last attempt heard follows it.
 const expiredPrefix = "expired, last: "
 
-// settle decides what each outcome of a flight means, writes the event lines and
-// hands the results to the queue. The log line comes first: a reader may see an
-// event twice after a crash, never miss one.
+// settle decides what each outcome of a flight means, tells the lane's gates,
+// writes the event lines and hands the results to the queue. The log line comes
+// first: a reader may see an event twice after a crash, never miss one.
 func (e *Engine) settle(l *lane, f *flight) {
 	d, now := &f.delivery, e.o.Clock()
-	age := e.age(d.Envelope)
+	e.classifyAll(l, f)
+	effect := e.report(l, f, now)
 	f.results = f.results[:0]
 	answered := false
-	for i, outcome := range d.Outcomes {
-		attempts := int(f.job.Attempts[i]) + 1
-		r := e.judge(l.hop.Kind, d, outcome, attempts, age, now)
+	for i := range d.Outcomes {
+		r := e.judge(l, f, i, effect, now)
 		answered = answered || r.Attempt
 		f.results = append(f.results, r)
-		e.logResult(l, f, i, attempts, &f.results[i])
+	}
+	notice := e.noticeAtSettle(l, f, now)
+	for i := range f.results {
+		e.logResult(l, f, i, &f.results[i])
+		if r := &f.results[i]; r.State == queue.Failed || r.State == queue.Deferred {
+			r.Status = withRemote(r.Status, d.Remote.Host)
+		}
 	}
 	if answered {
 		e.countTimes(d, f.leased.Sub(f.job.ReadySince), now.Sub(f.leased))
-		l.served()
 	}
-	f.job.Settle(f.results)
+	e.settleWith(f.job, f.results, notice)
+}
+
+// classifyAll finds out what each outcome tells.
+func (e *Engine) classifyAll(l *lane, f *flight) {
+	f.verdicts = f.verdicts[:0]
+	for i := range f.delivery.Outcomes {
+		f.verdicts = append(f.verdicts, e.classify(l, f.delivery.Outcomes[i]))
+	}
+}
+
+// classify judges a reply by the rules in force.
+func (e *Engine) classify(l *lane, s mail.Status) classify.Verdict {
+	if s.IsZero() || s.OK() {
+		return classify.Verdict{}
+	}
+	return e.rules.Load().Replies.Classify(s, l.to.provider, false)
+}
+
+// report tells the gates how a transaction went, once for all its recipients: one
+// that was answered about its message or its recipients went well, whatever the
+// answer.
+func (e *Engine) report(l *lane, f *flight, now time.Time) schedule.Effect {
+	if l.gates == nil {
+		return schedule.Effect{Private: true}
+	}
+	d := &f.delivery
+	answered, trouble := false, -1
+	for i, st := range d.Outcomes {
+		switch {
+		case st.IsZero():
+		case f.verdicts[i].Class.Site() && !f.verdicts[i].Permanent(st):
+			trouble = i
+		default:
+			answered = true
+		}
+	}
+	addr := d.Remote.Addr.Addr()
+	switch {
+	case trouble >= 0:
+		v := f.verdicts[trouble]
+		effect := l.gates.Trouble(now, f.job.Flow, addr, v.Class, v.Wait)
+		e.act(l, f, effect, v, d.Outcomes[trouble], now)
+		return effect
+	case answered:
+		more := l.gates.Success(now, f.job.Flow, addr, now.Sub(f.leased))
+		if l.broken.Load() {
+			l.note(now, nil)
+		}
+		if more {
+			l.wake()
+		}
+	}
+	return schedule.Effect{Private: true}
+}
+
+// act does what the gates have decided on: it suspends a flow, or tells that the
+// lane is closed.
+func (e *Engine) act(l *lane, f *flight, effect schedule.Effect, v classify.Verdict, st mail.Status, now time.Time) {
+	if effect.SuspendFlow > 0 {
+		until := now.Add(effect.SuspendFlow)
+		flow := f.job.Flow
+		l.q.With(func(o queue.Order) {
+			if s, ok := o.(suspender); ok {
+				s.Suspend(flow, until.UnixMilli())
+			}
+		})
+		l.suspendedFlow(e.queue.FlowName(flow), v.Class, st, &f.delivery.Remote, until)
+	}
+	if effect.Opened {
+		l.note(now, nil)
+	}
+}
+
+// suspender is an order that can pass over a flow for a while.
+type suspender interface {
+	Suspend(flow uint32, untilMilli int64)
 }
 
 // judge turns one outcome into what the queue records.
-func (e *Engine) judge(hop mail.HopKind, d *mail.Delivery, outcome mail.Status, attempts int, age time.Duration, now time.Time) queue.Result {
+func (e *Engine) judge(l *lane, f *flight, i int, effect schedule.Effect, now time.Time) queue.Result {
+	d, v := &f.delivery, f.verdicts[i]
+	outcome := d.Outcomes[i]
+	attempts := int(f.job.Attempts[i]) + 1
+	age := e.age(d.Envelope)
 	r := queue.Result{Status: outcome, Attempt: true}
 	switch {
 	case d.Corrupt:
 		r.State, r.Attempt = queue.Quarantined, false
 	case outcome.IsZero(): // untried: the connection ended before its turn
 		return queue.Result{State: queue.Ready}
-	case hop == mail.HopHold:
+	case l.to.hop.Kind == mail.HopHold:
 		r.State, r.Attempt = queue.Held, false
-	case hop == mail.HopDiscard:
+	case l.to.hop.Kind == mail.HopDiscard:
 		r.State, r.Attempt = queue.Dropped, false
 	case outcome.OK():
 		r.State = queue.Delivered
-	case outcome.Permanent():
+	case v.Permanent(outcome):
 		r.State = queue.Failed
 	case age >= e.o.Retry.Lifetime && !e.clock.suspends(d.Envelope.ArrivedMicro):
 		r.State = queue.Failed
 		r.Status = expired(outcome)
+	case v.Class.Site() && !effect.Private && !d.DotSent:
+		// The trouble is the site's, and its gates know: the recipient goes on waiting
+		// with the others, and nothing is written about it.
+		return queue.Result{State: queue.Ready}
 	default:
 		r.State = queue.Deferred
-		wait := e.o.Retry.next(attempts, age, e.random())
+		wait := e.o.Retry.Next(v.Class, attempts, age, v.Wait, e.random())
 		if left := e.o.Retry.Lifetime - age; left > 0 {
 			wait = min(wait, left) // the last attempt ends the lifetime
 		}
@@ -64,11 +155,31 @@ func (e *Engine) judge(hop mail.HopKind, d *mail.Delivery, outcome mail.Status, 
 	return r
 }
 
+// reroute returns the via of a recipient that has had so many attempts: a route may
+// have a fallback for what was tried often enough.
+func (e *Engine) reroute(domain, text []byte, attempts int) []byte {
+	v := parseVia(text)
+	if v.marks&markFallback != 0 {
+		return text
+	}
+	plan := e.rules.Load().Routes.Lookup(domain, v.selector)
+	if plan.Fallback == nil || plan.At(attempts) == plan {
+		return text
+	}
+	v.marks |= markFallback
+	return e.vias.text(v)
+}
+
 // expired is the permanent failure that takes the place of one more retry
 // (RFC 3463: X.4.7, delivery time expired).
 func expired(last mail.Status) mail.Status {
 	text := append([]byte(expiredPrefix), last.AppendText(nil)...)
 	return mail.Status{Code: 554, Enhanced: mail.Enhanced{Class: 5, Subject: 4, Detail: 7}, Text: text}
+}
+
+// hasExpired tells an expired recipient from a refused one.
+func hasExpired(s mail.Status) bool {
+	return s.Enhanced == mail.Enhanced{Class: 5, Subject: 4, Detail: 7}
 }
 
 // age is how long ago a message was accepted; never negative, whatever the

@@ -2,19 +2,24 @@ package relay
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
 	"postrider/internal/mail"
 	"postrider/internal/maillog"
 	"postrider/queue"
+	"postrider/relay/classify"
 )
 
 // source hands the jobs of one lane to one connection and settles them. It keeps
 // the memory of the deliveries that its connection has in flight, so that a
 // delivery allocates nothing once the connection runs.
 type source struct {
-	l *lane
+	l     *lane
+	lease queue.Lease
+	heard bool       // the gates know why the connection did not come up
+	addr  netip.Addr // of the target that it is with; zero: none yet
 
 	mu     sync.Mutex // guards following
 	free   []*flight
@@ -26,6 +31,7 @@ type flight struct {
 	delivery mail.Delivery
 	job      *queue.Job
 	results  []queue.Result
+	verdicts []classify.Verdict
 	event    maillog.Attempt // scratch of logResult
 	leased   time.Time
 }
@@ -34,38 +40,96 @@ type flight struct {
 // ctx, so that a stopping engine hands out nothing new while connections finish
 // what they have.
 func (s *source) Next(ctx context.Context, wait time.Duration) *mail.Delivery {
-	if ctx.Err() != nil || s.l.e.pull.Err() != nil {
-		return nil
+	e, l := s.l.e, s.l
+	for ctx.Err() == nil && e.pull.Err() == nil {
+		f := s.take()
+		job := l.q.Next(e.pull, wait, s.lease, f.job)
+		if job == nil {
+			s.give(f)
+			return nil
+		}
+		if l.to.hop.Kind == mail.HopMX && !l.to.resolves && !e.fresh(job) {
+			job.Settle(s.untried(f, job)) // its domain is being asked for again, and has left this lane
+			s.give(f)
+			continue
+		}
+		if l.gates == nil {
+			return s.fly(f, job)
+		}
+		ok, pause := l.gates.Take(e.o.Clock(), job.Flow)
+		if ok {
+			return s.fly(f, job)
+		}
+		job.Settle(s.untried(f, job))
+		s.give(f)
+		if pause <= 0 || pause > wait || !e.pause(pause) {
+			return nil
+		}
+		wait -= pause
 	}
-	f := s.take()
-	lease := queue.Lease{MaxRecipients: s.l.e.o.RecipientsPerTransaction, MixDomains: true}
-	return s.fly(f, s.l.q.Next(s.l.e.pull, wait, lease, f.job))
+	return nil
 }
 
-// older returns a delivery of a message that arrived before the moment given, nil
-// when there is none.
-func (s *source) older(before time.Time) *mail.Delivery {
-	f := s.take()
-	return s.fly(f, s.l.q.NextOlder(before, s.l.e.o.RecipientsPerTransaction, f.job))
+// untried is what gives a job back as if it had not been leased.
+func (s *source) untried(f *flight, job *queue.Job) []queue.Result {
+	f.job = job
+	f.results = f.results[:0]
+	for range job.Recipients {
+		f.results = append(f.results, queue.Result{State: queue.Ready})
+	}
+	return f.results
 }
 
-// fly makes a leased job a delivery; nil when there is no job.
-func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
+// hear passes on what came of a target.
+func (s *source) hear(h mail.Hearing) {
+	l := s.l
+	now := l.e.o.Clock()
+	s.heard = s.heard || !h.Connect
+	if h.Connect {
+		s.addr = h.Target.Addr.Addr()
+	}
+	if !h.Connect && h.Class == mail.ClassNone {
+		v := l.e.classify(l, h.Status)
+		h.Class = v.Class
+	}
+	l.gates.Heard(now, h)
+	if !h.Connect {
+		l.note(now, nil)
+	}
+}
+
+// older leases recipients of a message that arrived before the moment given, nil
+// when there are none.
+func (s *source) older(before time.Time) *flight {
+	f := s.take()
+	job := s.l.q.NextOlder(before, s.lease.MaxRecipients, f.job)
 	if job == nil {
 		s.give(f)
 		return nil
 	}
-	f.job, f.leased = job, s.l.e.o.Clock()
+	f.fill(job, s.l.e.o.Clock())
+	return f
+}
+
+// fly makes a leased job a delivery that is on its way.
+func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
+	f.fill(job, s.l.e.o.Clock())
+	f.delivery.Sender = s.l.e.senderOf(job)
+	s.mu.Lock()
+	s.flying = append(s.flying, f)
+	s.mu.Unlock()
+	return &f.delivery
+}
+
+// fill makes the delivery of a job.
+func (f *flight) fill(job *queue.Job, now time.Time) {
+	f.job, f.leased = job, now
 	d := &f.delivery
 	d.Prepare(len(job.Recipients))
 	d.Envelope = job.Envelope
 	d.Recipients = append(d.Recipients, job.Recipients...)
 	d.Body = job.Body
 	d.Sender = job.Envelope.Sender
-	s.mu.Lock()
-	s.flying = append(s.flying, f)
-	s.mu.Unlock()
-	return d
 }
 
 // Done implements mail.Source: it writes the outcomes to the log and gives them

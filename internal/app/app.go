@@ -25,12 +25,15 @@ import (
 	"postrider/internal/admin"
 	"postrider/internal/certs"
 	"postrider/internal/config"
+	"postrider/internal/dns"
 	"postrider/internal/maillog"
 	"postrider/internal/metrics"
 	"postrider/internal/wire"
 	"postrider/queue"
 	"postrider/relay"
+	"postrider/relay/bounce"
 	"postrider/relay/outbound"
+	"postrider/relay/schedule"
 )
 
 // Options are what a configuration file does not say.
@@ -57,10 +60,13 @@ type App struct {
 	metrics *metrics.Registry
 	certs   *certs.Store
 	engine  *relay.Engine
-	census  *wire.Census
-	servers []*server
-	admin   *admin.Server
-	fatal   chan error
+	// resolver finds mail exchangers; rules are those that the engine starts with.
+	resolver *dns.Resolver
+	rules    *relay.Rules
+	census   *wire.Census
+	servers  []*server
+	admin    *admin.Server
+	fatal    chan error
 
 	draining atomic.Bool
 	reloaded atomic.Pointer[reloadState]
@@ -101,6 +107,12 @@ func (a *App) bringUp(ctx context.Context) error {
 	}
 	if a.log, err = maillog.Open(logOptions(a.cfg, a.o.Events)); err != nil {
 		return fmt.Errorf("event log: %w", err)
+	}
+	if err := a.openResolver(); err != nil {
+		return fmt.Errorf("resolver: %w", err)
+	}
+	if a.rules, err = rulesOf(a.cfg); err != nil {
+		return err
 	}
 	if a.engine, err = relay.Open(ctx, a.engineOptions()); err != nil {
 		return err
@@ -173,6 +185,9 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 	if a.engine != nil {
 		errs = append(errs, a.engine.Close())
 	}
+	if a.resolver != nil {
+		errs = append(errs, a.resolver.Close())
+	}
 	if a.admin != nil {
 		errs = append(errs, a.admin.Close(ctx))
 	}
@@ -202,6 +217,16 @@ func closingTime(patience time.Duration) time.Duration {
 // queueDir is where the queue lives below data_dir.
 func queueDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "queue") }
 
+// openResolver readies the resolver of mail exchangers.
+func (a *App) openResolver() error {
+	var err error
+	a.resolver, err = dns.New(dns.Options{
+		Servers: a.cfg.DNS.Servers,
+		Observe: func(kind, result string, took time.Duration, cached bool) { a.metrics.DNS(kind, result, took, cached) },
+	})
+	return err
+}
+
 func (a *App) engineOptions() relay.Options {
 	o := relay.Options{
 		Hostname: a.cfg.Hostname,
@@ -214,13 +239,17 @@ func (a *App) engineOptions() relay.Options {
 			Fatal:        a.fail,
 			Metrics:      a.queueMetrics(),
 		},
-		Rules: rulesOf(a.cfg),
+		Rules: a.rules,
 		SMTP: outbound.New(outbound.Options{
 			Hostname: a.cfg.Hostname,
 			Life:     a.cfg.Outbound.ConnectionLifetime,
 		}),
+		Resolver:          a.resolver,
 		Log:               a.log,
-		Retry:             relay.Retry{Min: a.cfg.Queue.RetryMin, Lifetime: a.cfg.Queue.Lifetime},
+		Retry:             schedule.Retry{Min: a.cfg.Queue.RetryMin, Lifetime: a.cfg.Queue.Lifetime},
+		WarnAfter:         a.cfg.Queue.WarnAfter,
+		Guard:             bounce.NewGuard(bounce.GuardOptions{PerVictim: a.cfg.Bounce.PerVictim}),
+		Connections:       a.cfg.Outbound.TotalConnections,
 		ConnectionsPerHop: a.cfg.Outbound.Connections,
 		Metrics:           a.metrics,
 		Observe:           observer{a},

@@ -116,16 +116,6 @@ func (a *App) status() admin.Status {
 	return s
 }
 
-func siteStatus(l relay.LaneState) admin.SiteStatus {
-	s := admin.SiteStatus{Site: l.Key, Ready: l.Ready, Deferred: l.Waiting - l.Ready, Connections: l.Connections}
-	if !l.PausedUntil.IsZero() {
-		s.LastReply = l.Reason.String()
-		s.Why = admin.NewWhy(admin.GateBreaker, time.Time{}, l.PausedUntil, s.LastReply)
-	}
-	s.State = admin.StateOf(s.Why)
-	return s
-}
-
 // problems is what of a status an operator should be told first.
 func (a *App) problems(s *admin.Status) []admin.Problem {
 	var list []admin.Problem
@@ -232,8 +222,7 @@ func filterOf(s admin.Selector) (queue.Filter, error) {
 	return f, nil
 }
 
-// message translates an item; a recipient that is ready and waits for its lane
-// shows what the lane waits for.
+// message translates an item.
 func (o operatorQueue) message(it *queue.Item) *admin.Message {
 	env := it.Envelope
 	m := &admin.Message{
@@ -245,25 +234,8 @@ func (o operatorQueue) message(it *queue.Item) *admin.Message {
 	if env.Client.IsValid() {
 		m.Client = env.Client.String()
 	}
-	for _, r := range it.Recipients {
-		status := r.Status
-		if r.State == queue.Ready {
-			if why := o.e.Why(r.Lane); !why.IsZero() {
-				status = why
-			}
-		}
-		a := admin.Recipient{
-			RID: r.Index + 1, State: r.State.String(), Lane: r.Lane, Attempts: int(r.Attempts),
-			Code: int(status.Code), Enhanced: string(status.Enhanced.AppendText(nil)), Reply: string(status.Text),
-		}
-		if r.Index < len(env.Recipients) {
-			a.To = string(env.Recipients[r.Index].Address)
-		}
-		if r.State == queue.Deferred {
-			due := r.Due.UTC()
-			a.Due = &due
-		}
-		m.Recipients = append(m.Recipients, a)
+	for i := range it.Recipients {
+		m.Recipients = append(m.Recipients, o.recipient(env, &it.Recipients[i]))
 	}
 	return m
 }

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"postrider/internal/config"
+	"postrider/relay"
 )
 
 // Reload reads the configuration file again and swaps what can change while
@@ -19,6 +21,10 @@ func (a *App) Reload() error {
 		return a.certs.Reload(certOptions(a.cfg))
 	}
 	cfg, err := config.Load(a.cfg.Path)
+	var rules *relay.Rules
+	if err == nil {
+		rules, err = rulesOf(cfg)
+	}
 	if err == nil {
 		err = a.certs.Reload(certOptions(cfg))
 	}
@@ -33,7 +39,7 @@ func (a *App) Reload() error {
 	for _, key := range needsRestart(a.cfg, cfg) {
 		a.diag.Warn("this setting takes effect at the next start", zap.String("key", key))
 	}
-	a.engine.Reload(rulesOf(cfg))
+	a.engine.Reload(rules)
 	for _, s := range a.servers {
 		s.options.Store(a.sessionOptions(s, cfg))
 	}
@@ -61,7 +67,10 @@ func needsRestart(old, cfg *config.Config) (keys []string) {
 	differ("data_dir", old.DataDir != cfg.DataDir)
 	differ("hostname", old.Hostname != cfg.Hostname)
 	differ("[queue]", old.Queue != cfg.Queue)
+	differ("[dns]", !slices.Equal(old.DNS.Servers, cfg.DNS.Servers))
 	differ("[outbound] connections", old.Outbound.Connections != cfg.Outbound.Connections)
+	differ("[outbound] total_connections", old.Outbound.TotalConnections != cfg.Outbound.TotalConnections)
+	differ("[bounce] per_victim", old.Bounce.PerVictim != cfg.Bounce.PerVictim)
 	differ("[admin]", old.Admin != cfg.Admin)
 	differ("[log]", old.Log != cfg.Log)
 	return keys

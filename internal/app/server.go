@@ -50,7 +50,7 @@ func (a *App) openServers(sockets inherited) error {
 // sessionOptions is how a listener's new sessions are held under cfg.
 func (a *App) sessionOptions(s *server, cfg *config.Config) *smtpd.Options {
 	lmtp := s.conf.Service == config.ServiceLMTP
-	access := rulesOf(cfg).Access
+	access := accessOf(cfg)
 	o := &smtpd.Options{
 		Hostname:   cfg.Hostname,
 		Handler:    a.engine.Handler(lmtp),

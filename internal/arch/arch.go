@@ -50,6 +50,7 @@ func allowed() map[string]string {
 		"relay/schedule":   "internal/mail internal/limit",
 		"relay/classify":   "internal/mail",
 		"relay/bounce":     "internal/mail internal/message",
+		"relay/directory":  "relay/site internal/mail",
 		"access/imapwire":  "internal/bufpool",
 
 		// Level 3

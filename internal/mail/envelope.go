@@ -66,9 +66,12 @@ type Envelope struct {
 // Recipient is one duty of an envelope. Its index in Envelope.Recipients is its
 // lasting number (the event log's rid is that index plus one).
 type Recipient struct {
-	Address  []byte // canonical forward-path without brackets
-	Notify   Notify // NOTIFY (RFC 3461)
-	Original []byte // ORCPT as sent: "rfc822;" and xtext; empty when not given
+	Address []byte // canonical forward-path without brackets
+	Notify  Notify // NOTIFY (RFC 3461)
+	// Forwarded says that the address stands for one here, whose mail is sent on:
+	// the sender is rewritten on the way out.
+	Forwarded bool
+	Original  []byte // ORCPT as sent: "rfc822;" and xtext; empty when not given
 }
 
 // Keep copies b into the envelope's arena and returns the copy.

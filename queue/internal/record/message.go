@@ -65,7 +65,11 @@ func AppendMessageHead(dst []byte, e *mail.Envelope, b BodyRef) []byte {
 	dst = appendUvarint(dst, uint64(len(e.Recipients)))
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
-		dst = append(dst, byte(r.Notify))
+		notify := byte(r.Notify)
+		if r.Forwarded {
+			notify |= notifyForwarded
+		}
+		dst = append(dst, notify)
 		dst = appendBytes(dst, r.Address)
 		dst = appendBytes(dst, r.Original)
 	}
@@ -100,6 +104,10 @@ func clientLen(a netip.Addr) byte {
 	}
 	return 0
 }
+
+// notifyForwarded is the bit of a recipient's notify byte that mail.Notify leaves
+// free: mail.Recipient.Forwarded.
+const notifyForwarded = 0x80
 
 // minRecipient is the least number of bytes that a recipient takes: it bounds
 // how many are made room for before they are seen.
@@ -178,7 +186,7 @@ func (c *cursor) recipients(e *mail.Envelope) error {
 		notify := c.byte()
 		address, original := c.bytes(), c.bytes()
 		e.Recipients = append(e.Recipients, mail.Recipient{
-			Address: address, Notify: mail.Notify(notify), Original: original,
+			Address: address, Notify: mail.Notify(notify &^ notifyForwarded), Original: original, Forwarded: notify&notifyForwarded != 0,
 		})
 	}
 	return c.err()

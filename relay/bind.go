@@ -1,0 +1,189 @@
+package relay
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/relay/route"
+	"postrider/relay/site"
+)
+
+// The keys of lanes that lead to no server. None can be a site's or a hop's.
+const (
+	laneResolving = "resolving" // domains that DNS has not answered for
+	refusedPrefix = "refused:"  // domains that DNS says no mail goes to
+)
+
+// destination is what the key of a lane stands for. It is immutable; a reload may
+// put another one in its place.
+type destination struct {
+	hop      mail.Hop
+	plan     *route.Plan // of a hop that is named: login and TLS
+	source   string
+	site     string // key of the site, or the hop
+	provider string
+	refusal  mail.Status // why no mail goes there, ever
+	resolves bool        // it waits for DNS
+}
+
+// bind names the lane of a domain by a via. No domain is the bare postmaster of a
+// system that names nobody for it: that mail is held.
+func (e *Engine) bind(domain, viaText []byte) string {
+	if len(domain) == 0 {
+		return e.destine(mail.Hop{Kind: mail.HopHold}.String(), destination{hop: mail.Hop{Kind: mail.HopHold}})
+	}
+	rules := e.rules.Load()
+	v := parseVia(viaText)
+	plan := rules.Routes.Lookup(domain, v.selector)
+	if v.marks&markFallback != 0 && plan.Fallback != nil {
+		plan = plan.Fallback
+	}
+	switch plan.Hop.Kind {
+	case mail.HopMX:
+		return e.bindMX(rules, domain, v, plan)
+	case mail.HopSMTP, mail.HopLMTP:
+		d := destination{hop: plan.Hop, plan: plan, site: plan.Lane}
+		d.source = e.sourceFor(rules, plan.Pool, v.source, domain, d.site, "")
+		key := laneKey(plan.Lane, d.source)
+		if plan.Login != nil {
+			key += "#" + plan.Login.User
+		}
+		return e.destine(key, d)
+	}
+	return e.destine(plan.Lane, destination{hop: plan.Hop})
+}
+
+// laneKey names the lane by one source to one site.
+func laneKey(site, source string) string {
+	if source == "" {
+		return site
+	}
+	return site + "@" + source
+}
+
+// bindMX is bind for a domain that DNS has a say about.
+func (e *Engine) bindMX(rules *Rules, domain []byte, v via, plan *route.Plan) string {
+	hop := mail.Hop{Kind: mail.HopMX}
+	if e.dir == nil {
+		return e.destine(hop.String(), destination{hop: hop})
+	}
+	a := e.dir.Find(directoryName(rules, domain, v.selector, plan))
+	switch {
+	case a.Site != nil:
+		d := destination{hop: hop, site: a.Site.Key, provider: a.Site.Provider}
+		d.source = e.sourceFor(rules, plan.Pool, v.source, domain, d.site, d.provider)
+		return e.destine(laneKey(d.site, d.source), d)
+	case a.Status.Permanent():
+		return e.destine(refusedPrefix+a.Status.String(), destination{hop: mail.Hop{Kind: mail.HopReject}, refusal: a.Status})
+	}
+	return e.destine(laneResolving, destination{hop: hop, resolves: true})
+}
+
+// directoryName is what a domain is called in the directory: by its own name,
+// unless a rule that depends on the sender asks for another protection of the
+// connection, which makes another site of it.
+func directoryName(rules *Rules, domain, selector []byte, plan *route.Plan) []byte {
+	if len(selector) == 0 || plan == rules.Routes.Lookup(domain, nil) {
+		return domain
+	}
+	name := make([]byte, 0, len(domain)+1+len(selector))
+	name = append(name, domain...)
+	name = append(name, viaSeparator)
+	return append(name, selector...)
+}
+
+// lookUp asks DNS about a name of the directory.
+func (e *Engine) policyOf(name string) (domain string, tls mail.TLSPolicy) {
+	rules := e.rules.Load()
+	domain, selector, _ := strings.Cut(name, string(viaSeparator))
+	plan := rules.Routes.Lookup([]byte(domain), []byte(selector))
+	return domain, rules.Routes.TLS([]byte(domain), plan)
+}
+
+// rebound is told by the directory of a domain whose answer has changed.
+func (e *Engine) rebound(name string) {
+	domain, _, _ := strings.Cut(name, string(viaSeparator))
+	e.queue.RebindDomain(domain)
+}
+
+// sourceFor returns the source that mail of a pool leaves from: the message's own
+// one if it is still there and not resting at the site, else another of the pool.
+func (e *Engine) sourceFor(rules *Rules, pool *route.Pool, own, domain []byte, siteKey, provider string) string {
+	s := rules.Routes.Source(string(own))
+	if s != nil && !e.rests(s.Name, siteKey, provider) {
+		return s.Name
+	}
+	other := pool.PickFor(domain, func(s *route.Source) bool { return !e.rests(s.Name, siteKey, provider) })
+	switch {
+	case other != nil:
+		return other.Name
+	case s != nil:
+		return s.Name // all rest: it waits for its own
+	}
+	return pool.PickFor(domain, nil).Name
+}
+
+// destine notes what a lane's key stands for.
+func (e *Engine) destine(key string, d destination) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old, ok := e.dests[key]
+	if !ok || old.plan != d.plan {
+		d.refusal.Text = bytes.Clone(d.refusal.Text)
+		e.dests[key] = &d
+	}
+	return key
+}
+
+// destination returns what a lane's key stands for now.
+func (e *Engine) destination(key string) *destination {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if d := e.dests[key]; d != nil {
+		return d
+	}
+	return &destination{}
+}
+
+// restKey names a source at a provider, or at a site that belongs to none.
+type restKey struct{ source, where string }
+
+func whereOf(siteKey, provider string) string {
+	if provider != "" {
+		return "provider " + provider
+	}
+	return siteKey
+}
+
+// rests reports a source that is left alone at a site, since it is blocked there.
+func (e *Engine) rests(source, siteKey, provider string) bool {
+	e.restsMu.Lock()
+	defer e.restsMu.Unlock()
+	until, ok := e.resting[restKey{source, whereOf(siteKey, provider)}]
+	return ok && e.o.Clock().Before(until)
+}
+
+// rest leaves a source alone at a site until a moment: mail whose pool has another
+// one is bound to that.
+func (e *Engine) rest(source, siteKey, provider string, until time.Time) {
+	e.restsMu.Lock()
+	now := e.o.Clock()
+	for k, t := range e.resting {
+		if now.After(t) {
+			delete(e.resting, k)
+		}
+	}
+	e.resting[restKey{source, whereOf(siteKey, provider)}] = until
+	e.restsMu.Unlock()
+	e.rebindSoon()
+}
+
+// siteOptions returns what a site may be by the rules in force.
+func (e *Engine) siteOptions() *site.Options {
+	if o := e.rules.Load().Sites; o != nil {
+		return o
+	}
+	return &site.Options{}
+}

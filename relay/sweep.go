@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/internal/maillog"
+	"postrider/queue"
+	"postrider/relay/bounce"
+	"postrider/relay/schedule"
+)
+
+// Between these bounds the sweeper looks twenty times in the shortest time that it
+// must keep.
+const (
+	leastSweep = 500 * time.Millisecond
+	mostSweep  = time.Minute
+)
+
+// sweep ends what has waited out its lifetime and warns of what is late, in lanes
+// whose mail does not move by itself. What moves is judged when it is settled.
+func (e *Engine) sweep() {
+	defer e.connections.Done()
+	span := e.o.Retry.Lifetime
+	if e.o.WarnAfter > 0 {
+		span = min(span, e.o.WarnAfter)
+	}
+	tick := time.NewTicker(min(max(span/20, leastSweep), mostSweep))
+	defer tick.Stop()
+	halve := time.NewTicker(time.Hour / meterHalvings)
+	defer halve.Stop()
+	for {
+		select {
+		case <-e.pull.Done():
+			return
+		case <-halve.C:
+			e.bulk.halve()
+		case <-e.rebindNow:
+			e.queue.Rebind()
+		case <-tick.C:
+			e.sweepLanes()
+		}
+	}
+}
+
+// rebindSoon has every domain bound anew, by the sweeper.
+func (e *Engine) rebindSoon() {
+	select {
+	case e.rebindNow <- struct{}{}:
+	default: // it is asked already
+	}
+}
+
+func (e *Engine) sweepLanes() {
+	e.restsOver()
+	e.mu.Lock()
+	lanes := make([]*lane, 0, len(e.lanes))
+	for _, l := range e.lanes {
+		lanes = append(lanes, l)
+	}
+	e.mu.Unlock()
+	for _, l := range lanes {
+		if e.pull.Err() != nil {
+			return
+		}
+		if l.q.ReadyCount() == 0 {
+			continue
+		}
+		if reason := l.reason(); !reason.IsZero() {
+			l.expire(reason)
+			l.warn(reason)
+		}
+	}
+}
+
+// restsOver has mail bound anew when a source has rested long enough.
+func (e *Engine) restsOver() {
+	now, over := e.o.Clock(), false
+	e.restsMu.Lock()
+	for k, until := range e.resting {
+		if !now.Before(until) {
+			delete(e.resting, k)
+			over = true
+		}
+	}
+	e.restsMu.Unlock()
+	if over {
+		e.rebindSoon()
+	}
+}
+
+// reason tells why a lane's mail does not move, zero when it does. What is said
+// last counts, though the lane may just be trying again.
+func (l *lane) reason() mail.Status {
+	switch {
+	case l.to.resolves:
+		return statusNoDNS
+	case l.e.transport(l.to.hop.Kind) == nil:
+		return statusNoRouteYet
+	case l.gates == nil:
+		return mail.Status{}
+	}
+	s := l.gates.State(l.e.o.Clock())
+	if s.Gate == schedule.GateBreaker || s.Gate == schedule.GateCanary {
+		return s.Reason
+	}
+	return mail.Status{}
+}
+
+var statusNoDNS = mail.NewStatus(451, 4, 4, 3, "the mail exchangers of the domain cannot be looked up")
+
+// expire ends recipients that have waited out their lifetime while their lane was
+// shut, wherever in its line they stand.
+func (l *lane) expire(reason mail.Status) {
+	e := l.e
+	src := &source{l: l, lease: queue.Lease{MaxRecipients: e.o.RecipientsPerTransaction}}
+	for e.pull.Err() == nil && !e.ExpirySuspended() {
+		// By whole milliseconds that have passed, so that each is judged as old.
+		f := src.older(e.o.Clock().Add(-e.o.Retry.Lifetime))
+		if f == nil {
+			return
+		}
+		e.settleExpired(l, f, reason)
+		src.give(f)
+	}
+}
+
+// settleExpired fails what is too old without having been tried again.
+func (e *Engine) settleExpired(l *lane, f *flight, reason mail.Status) {
+	if l.to.resolves {
+		if a := e.dir.Find([]byte(f.job.Domain)); !a.Status.IsZero() {
+			reason = a.Status
+		}
+	}
+	f.results, f.verdicts = f.results[:0], f.verdicts[:0]
+	for i := range f.job.Recipients {
+		f.delivery.Set(i, expired(reason))
+		f.verdicts = append(f.verdicts, e.classify(l, reason))
+		f.results = append(f.results, queue.Result{State: queue.Failed, Status: f.delivery.Outcomes[i]})
+		e.logResult(l, f, i, &f.results[i])
+	}
+	f.job.Settle(f.results)
+}
+
+// warn sends the notices about recipients that are late and have not been told of,
+// and marks them so that each is told of once.
+func (l *lane) warn(reason mail.Status) {
+	e := l.e
+	if e.o.WarnAfter <= 0 {
+		return
+	}
+	src := &source{l: l}
+	for e.pull.Err() == nil {
+		now := e.o.Clock()
+		f := src.take()
+		job := l.q.NextLate(now.Add(-e.o.WarnAfter), f.job)
+		if job == nil {
+			src.give(f)
+			return
+		}
+		f.job = job
+		e.warnOf(l, f, reason, now)
+		src.give(f)
+	}
+}
+
+func (e *Engine) warnOf(l *lane, f *flight, reason mail.Status, now time.Time) {
+	job := f.job
+	if l.to.resolves {
+		if a := e.dir.Find([]byte(job.Domain)); !a.Status.IsZero() {
+			reason = a.Status
+		}
+	}
+	var told []bounce.Recipient
+	f.results = f.results[:0]
+	for i, index := range job.Recipients {
+		f.results = append(f.results, queue.Result{State: queue.Ready, Warned: true})
+		told = e.tellDelay(told, job.Envelope, index, reason, int(job.Attempts[i]), "", now)
+	}
+	draft, _ := e.compose(bounce.Delay, job.Envelope, job.Body, told, now)
+	var notice mail.ID
+	if draft != nil {
+		notice = draft.Envelope().ID
+	}
+	for _, index := range job.Recipients {
+		e.o.Log.Delayed(&maillog.Attempt{
+			Envelope: job.Envelope, Recipient: index, Site: l.to.site, Status: reason, Class: e.classOf(reason), Notice: notice,
+		})
+	}
+	e.settleWith(job, f.results, draft)
+}
