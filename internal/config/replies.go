@@ -57,8 +57,9 @@ func loadReplyRules(path string) ([]classify.Rule, error) {
 // ParseReplies is LoadReplies for a text that was read from the file of that
 // name, before the rules are compiled.
 func ParseReplies(name string, text []byte) ([]classify.Rule, error) {
-	shipped, err := parseReplies(repliesShipped, []byte(ShippedReplies()), nil)
-	if err != nil {
+	shipped := &listFile[classify.Rule]{table: "rule", fields: replyFields()}
+	shipped.decode(repliesShipped, []byte(ShippedReplies()))
+	if err := shipped.errors(); err != nil {
 		return nil, err
 	}
 	own, err := parseReplies(name, text, shipped.items)

@@ -13,8 +13,9 @@
 //
 // The text is a stranger's. At most PrefixBytes of it are looked at. One pass of
 // an automaton finds the words that patterns cannot match without, and only the
-// patterns whose words were found are run, with an engine whose time is linear.
-// Nothing is allocated.
+// patterns whose words were found are run, with an engine whose time is linear,
+// and not more than a few dozen of them: of a text that is made of the words of
+// all, the codes decide. Nothing is allocated.
 //
 // # Concurrency
 //
@@ -108,17 +109,24 @@ func (v Verdict) Permanent(s mail.Status) bool {
 
 // Table is a compiled list of rules. The zero value has none.
 type Table struct {
-	rules  []rule
-	byCode [200]ruleSet // rules by basic code, from 400
-	words  automaton    // finds the rules whose words a text has
-	plain  ruleSet      // rules that are run without a word
+	rules    []rule
+	byCode   [200]ruleSet // rules by basic code, from 400
+	patterns []choice     // of all rules
+	words    automaton    // finds the patterns whose words a text has
+}
+
+// choice is a pattern as it is tried.
+type choice struct {
+	re    *regexp.Regexp // nil: its words say it all
+	needs uint8          // groups of words that must have been found
 }
 
 type rule struct {
 	name     string
 	provider string
 	enhanced []enhancedPattern
-	re       *regexp.Regexp // nil: any text
+	first    int // its patterns: t.patterns[first:last]; none: any text
+	last     int
 	class    mail.Class
 	action   Action
 	examples []string
@@ -147,16 +155,8 @@ func New(rules []Rule) (*Table, error) {
 	var errs []error
 	build := newBuilder()
 	for i := range rules {
-		words, err := t.compile(i, &rules[i])
-		if err != nil {
+		if err := t.compile(i, &rules[i], build); err != nil {
 			errs = append(errs, &RuleError{i, rules[i].Name, err})
-			continue
-		}
-		if len(words) == 0 {
-			t.plain.add(i)
-		}
-		for _, w := range words {
-			build.add(w, i)
 		}
 	}
 	if len(errs) > 0 {
@@ -169,17 +169,17 @@ func New(rules []Rule) (*Table, error) {
 	return t, nil
 }
 
-// compile readies rule i and returns the words of which its pattern needs one.
-func (t *Table) compile(i int, r *Rule) (words []string, err error) {
+// compile readies rule i.
+func (t *Table) compile(i int, r *Rule, build *builder) (err error) {
 	c := rule{name: r.Name, provider: r.Provider, class: r.Class, action: r.Action, examples: r.Examples}
 	if r.Name == "" {
-		return nil, errors.New("has no name")
+		return errors.New("has no name")
 	}
 	if r.Class >= mail.NumClasses || r.Action > Never {
-		return nil, errors.New("has no such class or action")
+		return errors.New("has no such class or action")
 	}
 	if c.enhanced, err = parseEnhancedList(r.Enhanced); err != nil {
-		return nil, err
+		return err
 	}
 	codes := r.Codes
 	if len(codes) == 0 {
@@ -188,7 +188,7 @@ func (t *Table) compile(i int, r *Rule) (words []string, err error) {
 	for _, p := range codes {
 		first, last, err := ParseCode(p)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for n := first; n <= last; n++ {
 			if codeFits(n, p) {
@@ -196,13 +196,36 @@ func (t *Table) compile(i int, r *Rule) (words []string, err error) {
 			}
 		}
 	}
+	c.first, c.last = len(t.patterns), len(t.patterns)
 	if r.Pattern != "" {
-		if c.re, words, err = compilePattern(r.Pattern); err != nil {
-			return nil, err
+		if c.last, err = t.addPatterns(r.Pattern, build); err != nil {
+			return err
 		}
 	}
 	t.rules[i] = c
-	return words, nil
+	return nil
+}
+
+// addPatterns readies a rule's pattern and returns where the next one begins.
+func (t *Table) addPatterns(text string, build *builder) (int, error) {
+	list, err := compilePattern(text)
+	if err != nil {
+		return 0, err
+	}
+	if len(t.patterns)+len(list) > maxPatterns {
+		return 0, fmt.Errorf("the rules have more than %d patterns with | between them", maxPatterns)
+	}
+	for _, p := range list {
+		c := choice{re: p.re}
+		for g, words := range p.groups {
+			c.needs |= 1 << g
+			for _, w := range words {
+				build.add(w, end{uint16(len(t.patterns)), uint8(g)})
+			}
+		}
+		t.patterns = append(t.patterns, c)
+	}
+	return len(t.patterns), nil
 }
 
 // Classify judges a reply. provider is the name of the group that the receiver
@@ -226,11 +249,7 @@ func (t *Table) Classify(s mail.Status, provider string, ours bool) Verdict {
 
 func (t *Table) judge(s mail.Status, text []byte, provider string) Verdict {
 	if s.Code >= 400 && s.Code < 600 && len(t.rules) > 0 {
-		fit := t.byCode[s.Code-400]
-		found := t.plain
-		t.words.find(text, &found)
-		fit.and(&found)
-		if i := t.first(&fit, s, text, provider); i >= 0 {
+		if i := t.first(s, text, provider); i >= 0 {
 			r := &t.rules[i]
 			v := Verdict{Class: r.class, Action: r.action, Rule: r.name}
 			if v.Class == mail.ClassNone {
@@ -242,16 +261,41 @@ func (t *Table) judge(s mail.Status, text []byte, provider string) Verdict {
 	return Verdict{Class: codeClass(s)}
 }
 
-// first returns the first rule of fit that takes the reply, or -1.
-func (t *Table) first(fit *ruleSet, s mail.Status, text []byte, provider string) int {
+// first returns the first rule that takes the reply, or -1. The words are looked
+// for when the first pattern is to be tried.
+func (t *Table) first(s mail.Status, text []byte, provider string) int {
+	var found groupSets
+	looked, runs := false, 0
 	open := leavesOpen(s.Enhanced)
+	fit := &t.byCode[s.Code-400]
 	for i := fit.next(0); i >= 0; i = fit.next(i + 1) {
 		r := &t.rules[i]
 		switch {
 		case r.provider != "" && r.provider != provider:
+			continue
 		case len(r.enhanced) == 0 && !open, len(r.enhanced) > 0 && !anyFits(r.enhanced, s.Enhanced):
-		case r.re == nil || r.re.Match(text):
+			continue
+		case r.first == r.last:
 			return i
+		}
+		if !looked {
+			t.words.find(text, &found)
+			looked = true
+		}
+		for p := r.first; p < r.last; p++ {
+			c := &t.patterns[p]
+			if found[p]&c.needs != c.needs {
+				continue
+			}
+			if c.re == nil {
+				return i
+			}
+			if runs++; runs > maxRuns { // a text made of everybody's words
+				return -1
+			}
+			if c.re.Match(text) {
+				return i
+			}
 		}
 	}
 	return -1

@@ -2,6 +2,7 @@ package classify_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -151,7 +152,8 @@ func TestWrongRules(t *testing.T) {
 		func(r *classify.Rule) { r.Enhanced = []string{"5.1"} },
 		func(r *classify.Rule) { r.Enhanced = []string{"5.1000.1"} },
 		func(r *classify.Rule) { r.Pattern = "(" },
-		func(r *classify.Rule) { r.Pattern = strings.Repeat("a", 1001) },
+		func(r *classify.Rule) { r.Pattern = "(spam|junk) .{0,900}x" },
+		func(r *classify.Rule) { r.Pattern = strings.Repeat("a", 2001) },
 		func(r *classify.Rule) { r.Class = mail.NumClasses },
 		func(r *classify.Rule) { r.Action = 9 },
 	} {
@@ -201,4 +203,66 @@ func FuzzClassify(f *testing.F) {
 			t.Fatalf("%q: rule %q, want %q", text, v.Rule, want)
 		}
 	})
+}
+
+// A pattern means what RE2 says, however it is parted and whatever words it is
+// looked for by.
+func FuzzPattern(f *testing.F) {
+	f.Add(`\bspam\b|virus`, []byte("a VIRUS"))
+	f.Add(`(a|b)c|[|)(]x|\|y|[]|]z|[^]|]q`, []byte("|y"))
+	f.Add(`(?i:ab|cd)|ef`, []byte("cd"))
+	f.Add(`^abc|def$`, []byte("xdef"))
+	f.Add(`\Qa|b\E|cde`, []byte("a|b"))
+	f.Add(`[[:alpha:]|]9|xyz`, []byte("a9"))
+	f.Add(``, []byte(""))
+	f.Fuzz(func(t *testing.T, pattern string, text []byte) {
+		c, err := classify.New([]classify.Rule{{Name: "r", Pattern: pattern, Class: mail.ClassPolicy}})
+		if err != nil || pattern == "" {
+			return
+		}
+		for _, b := range text {
+			if b >= 0x80 {
+				return // letters beyond ASCII that fold to one of ASCII are not known
+			}
+		}
+		v := c.Classify(mail.Status{Code: 550, Text: text}, "", false)
+		if want := plainly([]string{pattern}, text) != ""; (v.Rule != "") != want {
+			t.Fatalf("%q on %q: %v, want %v", pattern, text, v.Rule != "", want)
+		}
+	})
+}
+
+// A text that is made of the words of all patterns costs no more than a bound, and
+// its codes decide.
+func TestManyWords(t *testing.T) {
+	var rules []classify.Rule
+	for i := range 100 {
+		rules = append(rules, classify.Rule{Name: fmt.Sprint("r", i), Pattern: fmt.Sprintf("word%02d never", i), Class: mail.ClassPolicy})
+	}
+	rules = append(rules, classify.Rule{Name: "last", Pattern: "w.rd00", Class: mail.ClassContent})
+	c := table(t, rules...)
+	if v := c.Classify(reply(t, "550 word00 word01"), "", false); v.Rule != "last" {
+		t.Errorf("%+v", v)
+	}
+	text := "550 neve never"
+	for i := range 60 {
+		text += fmt.Sprintf(" word%02d", i)
+	}
+	if v := c.Classify(reply(t, text), "", false); v.Rule != "last" { // literals are not run
+		t.Errorf("%+v", v)
+	}
+	for i := range rules[:100] {
+		rules[i].Pattern = fmt.Sprintf("word%02d .*nevermore", i)
+	}
+	c = table(t, rules...)
+	if v := c.Classify(reply(t, text+" nevermor nevermore"), "", false); v.Rule != "r0" {
+		t.Errorf("%+v", v)
+	}
+	for i := range rules[:100] {
+		rules[i].Pattern = fmt.Sprintf("word%02d [0-9]+ never", i)
+	}
+	c = table(t, rules...)
+	if v := c.Classify(reply(t, text), "", false); v.Rule != "" || v.Class != mail.ClassOther {
+		t.Errorf("%+v", v)
+	}
 }

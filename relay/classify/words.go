@@ -1,11 +1,11 @@
 package classify
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 )
 
 const ruleWords = MaxRules / 64
@@ -14,12 +14,6 @@ const ruleWords = MaxRules / 64
 type ruleSet [ruleWords]uint64
 
 func (s *ruleSet) add(i int) { s[i/64] |= 1 << (i % 64) }
-
-func (s *ruleSet) and(o *ruleSet) {
-	for i := range s {
-		s[i] &= o[i]
-	}
-}
 
 // next returns the least member that is at least from, or -1.
 func (s *ruleSet) next(from int) int {
@@ -35,34 +29,109 @@ func (s *ruleSet) next(from int) int {
 	return -1
 }
 
-// Bounds of a pattern and of the words that are looked for.
+// Bounds of patterns.
 const (
-	maxPattern = 1000 // bytes of a pattern's text
-	minWord    = 3    // bytes; shorter ones are found everywhere
-	maxChoices = 24   // words of which one must be there
+	maxPattern  = 2000 // bytes of a pattern's text
+	maxSteps    = 400  // instructions of one of its choices, compiled
+	maxPatterns = 4096 // choices of all rules
+	minWord     = 3    // bytes; shorter ones are found everywhere
+	maxChoices  = 64   // words of which one must be there
+	maxGroups   = 8    // groups of words of which each must be there
+	maxRuns     = 32   // patterns that are run on one reply
 )
+
+// pattern is one choice of a rule's pattern: of "a|b|c" each is one, so that only
+// those are run of which the words were found.
+type pattern struct {
+	re     *regexp.Regexp // nil: the words say it all
+	groups [][]string     // of each group, one word is in every text that matches
+}
 
 // CheckPattern reports whether text can be the pattern of a rule.
 func CheckPattern(text string) error {
-	_, _, err := compilePattern(text)
+	_, err := compilePattern(text)
 	return err
 }
 
-// compilePattern returns the expression and the words of which a text must have
-// at least one to match it; no words when that cannot be told.
-func compilePattern(text string) (*regexp.Regexp, []string, error) {
+func compilePattern(text string) ([]pattern, error) {
 	if len(text) > maxPattern {
-		return nil, nil, fmt.Errorf("the pattern is longer than %d bytes", maxPattern)
+		return nil, fmt.Errorf("the pattern is longer than %d bytes", maxPattern)
 	}
-	re, err := regexp.Compile("(?i)" + text)
-	if err != nil {
-		return nil, nil, err
+	if _, err := regexp.Compile(text); err != nil { // whose message names the text as it was written
+		return nil, err
 	}
-	tree, err := syntax.Parse("(?i)"+text, syntax.Perl)
-	if err != nil {
-		return nil, nil, err
+	var all []pattern
+	for _, one := range choices(text) {
+		choice, err := syntax.Parse(one, syntax.Perl|syntax.FoldCase)
+		if err != nil {
+			return nil, err
+		}
+		p := pattern{groups: groups(choice.Simplify())}
+		if choice.Op != syntax.OpLiteral || len(p.groups) != 1 || len(p.groups[0][0]) != len(choice.Rune) {
+			prog, err := syntax.Compile(choice.Simplify())
+			if err != nil {
+				return nil, err
+			}
+			if len(prog.Inst) > maxSteps {
+				return nil, fmt.Errorf("%.40q takes %d steps, at most %d are allowed: write .* for a wide range of repetitions, or parts with | between them", choice, len(prog.Inst), maxSteps)
+			}
+			if p.re, err = regexp.Compile(choice.String()); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, p)
 	}
-	return re, needed(tree.Simplify()), nil
+	return all, nil
+}
+
+// choices parts a pattern, which compiles, at the "|" that stand in no group. The
+// parser could do it, but would first join what begins alike, words among it. A
+// pattern that sets flags, quotes, or names a class ([[:alpha:]]) stays whole.
+func choices(text string) []string {
+	if strings.Contains(text, "(?") || strings.Contains(text, `\Q`) || strings.Contains(text, ":]") {
+		return []string{text}
+	}
+	var all []string
+	depth, class, start := 0, false, 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = true
+			if strings.HasPrefix(text[i+1:], "^") {
+				i++
+			}
+			if strings.HasPrefix(text[i+1:], "]") { // it stands for itself there
+				i++
+			}
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == '|' && depth == 0:
+			all = append(all, text[start:i])
+			start = i + 1
+		}
+	}
+	return append(all, text[start:])
+}
+
+// groups returns the groups of words that a text needs to match re.
+func groups(re *syntax.Regexp) [][]string {
+	list := []*syntax.Regexp{re}
+	if re.Op == syntax.OpConcat {
+		list = re.Sub
+	}
+	var all [][]string
+	for _, sub := range list {
+		if w := needed(sub); len(w) > 0 && len(all) < maxGroups {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // needed returns words, in lower case, of which every match of re holds one.
@@ -133,103 +202,4 @@ func lower(c byte) byte {
 		return c + 'a' - 'A'
 	}
 	return c
-}
-
-// automaton finds all words in one pass over a text (Aho and Corasick's), with
-// letters of either case. Its table is states times the distinct bytes of the
-// words, so that it stays in the cache.
-type automaton struct {
-	column [256]uint8 // of a byte; 0: in no word
-	width  int
-	next   []uint16
-	rules  [][]uint16 // by state: the rules whose word ends there
-}
-
-func (a *automaton) find(text []byte, found *ruleSet) {
-	if len(a.next) == 0 {
-		return
-	}
-	state := 0
-	for _, c := range text {
-		state = int(a.next[state*a.width+int(a.column[c])])
-		for _, r := range a.rules[state] {
-			found.add(int(r))
-		}
-	}
-}
-
-// builder makes an automaton.
-type builder struct {
-	states []trieNode
-}
-
-type trieNode struct {
-	next  map[byte]int
-	fail  int
-	rules []uint16
-}
-
-func newBuilder() *builder { return &builder{states: []trieNode{{next: map[byte]int{}}}} }
-
-func (b *builder) add(word string, rule int) {
-	at := 0
-	for _, c := range []byte(word) {
-		to, ok := b.states[at].next[c]
-		if !ok {
-			to = len(b.states)
-			b.states = append(b.states, trieNode{next: map[byte]int{}})
-			b.states[at].next[c] = to
-		}
-		at = to
-	}
-	b.states[at].rules = append(b.states[at].rules, uint16(rule))
-}
-
-func (b *builder) build() (automaton, error) {
-	a := automaton{width: 1}
-	switch {
-	case len(b.states) > 1<<16-1:
-		return a, errors.New("the patterns of the reply rules hold too many words")
-	case len(b.states) == 1:
-		return a, nil
-	}
-	var letters []byte
-	for i := range b.states {
-		for c := range b.states[i].next {
-			if a.column[c] == 0 {
-				a.column[c] = uint8(a.width)
-				letters = append(letters, c)
-				a.width++
-			}
-		}
-	}
-	for c := 'A'; c <= 'Z'; c++ {
-		a.column[c] = a.column[lower(byte(c))]
-	}
-	a.next = make([]uint16, len(b.states)*a.width)
-	a.rules = make([][]uint16, len(b.states))
-	for queue := []int{0}; len(queue) > 0; queue = queue[1:] {
-		s := queue[0]
-		n := &b.states[s]
-		if s != 0 {
-			n.rules = append(n.rules, b.states[n.fail].rules...)
-		}
-		a.rules[s] = n.rules
-		for _, c := range letters {
-			col := int(a.column[c])
-			behind := 0 // where the text leads that is left when its first bytes are dropped
-			if s != 0 {
-				behind = int(a.next[n.fail*a.width+col])
-			}
-			to, ok := n.next[c]
-			if !ok {
-				a.next[s*a.width+col] = uint16(behind)
-				continue
-			}
-			a.next[s*a.width+col] = uint16(to)
-			b.states[to].fail = behind
-			queue = append(queue, to)
-		}
-	}
-	return a, nil
 }
