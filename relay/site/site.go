@@ -48,7 +48,7 @@ type Resolver interface {
 // neither providers nor own addresses.
 type Options struct {
 	// Own reports that a host of that name, or with that address, is this system. It
-	// is asked for a name with a zero address, too. nil: nothing is. See OwnOf.
+	// is asked for a name with a zero address, too. nil: nothing is.
 	Own func(host string, addr netip.Addr) bool
 	// AllowPrivate are networks that may be delivered to although they are private.
 	AllowPrivate []netip.Prefix

@@ -156,3 +156,19 @@ func TestPrivate(t *testing.T) {
 		t.Error("no address at all is not a public one")
 	}
 }
+
+func BenchmarkLookup(b *testing.B) {
+	n := newNames()
+	n.host("mx1.test", "203.0.113.1", "2001:db8::1")
+	n.host("mx2.test", "203.0.113.2")
+	n.mx["a.test"] = dns.MX{Hosts: []dns.Exchanger{{Host: "mx1.test", Preference: 10}, {Host: "mx2.test", Preference: 20}}}
+	o := &site.Options{Providers: providers()}
+	var dst []mail.Target
+	b.ReportAllocs()
+	for b.Loop() {
+		s, status := site.Lookup(b.Context(), n, "a.test", mail.TLSPolicy{}, o)
+		if dst, _ = site.Targets(b.Context(), n, &s, o, dst[:0]); !status.IsZero() || len(dst) != 3 {
+			b.Fatal(status, dst)
+		}
+	}
+}
