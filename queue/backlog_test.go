@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +46,7 @@ func child(b *testing.B, phase, dir string) string {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), backlogEnv+"="+phase+" "+dir)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, os.Stderr), &out
 	if err := cmd.Run(); err != nil && phase != "fill-kill" {
 		b.Fatalf("%s: %v\n%s", phase, err, out.String())
 	}
@@ -54,7 +55,11 @@ func child(b *testing.B, phase, dir string) string {
 
 func TestMain(m *testing.M) {
 	if phase, dir, ok := strings.Cut(os.Getenv(backlogEnv), " "); ok {
-		if err := backlog(phase, dir); err != nil {
+		run := backlog
+		if strings.HasPrefix(phase, "deep-") || strings.HasPrefix(phase, "shallow-") {
+			run = million
+		}
+		if err := run(phase, dir); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
