@@ -27,6 +27,8 @@
 //     that was recorded, whatever happens to the process or the machine.
 //   - Commit returned an error: nothing may be promised. The message may exist
 //     nevertheless, whole, or not at all.
+//   - A notice (NextFailed, SettleWith) comes into being by the record that ends those
+//     it tells of: whatever happens, both are there or neither is.
 //   - A recipient whose terminal state was synced never returns. What was
 //     settled in the last 20 ms before a crash, and what was leased, is leased
 //     again.
@@ -46,7 +48,9 @@
 // around it. Three goroutines belong to the queue: the spool's writer, which
 // makes messages leasable as their groups are synced; the clock, which makes
 // deferred recipients ready; and the worker, the only one that writes to Pebble
-// and the cold segments. Close waits for all.
+// and the cold segments. Close waits for all. The orders of the lanes are called under
+// Queue.mu, Rebind and RebindDomain follow one another under a lock of their own, and
+// the names of flows have one below Queue.mu.
 //
 // # Format
 //

@@ -376,10 +376,12 @@ func (q *Queue) settleSlotLocked(st *settlement, e *entry, i uint32, r *Result, 
 	state, status := r.State, r.Status
 	if s.Has(table.DropPending) {
 		s.Set(table.DropPending, false)
-		if !state.Terminal() {
-			state, status = Dropped, droppedStatus
+		if a := q.pendingLocked(i); !state.Terminal() && (state != Failed || a.to == Dropped) {
+			if state = a.to; a.status.Code != 0 {
+				status = a.status
+			}
 		}
-		q.settleDropLocked(st, i, state)
+		q.settleActionsLocked(st, i, state)
 	}
 	from, warned := leasedFrom(s), s.Has(table.Warned)
 	s.Set(markFailing, false)

@@ -205,3 +205,38 @@ func TestRebindDomain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Buckets, flows and destinations that nothing uses any more are forgotten a few at a
+// time, and their numbers used again; what waits stays where it is.
+func TestUnusedBucketsAreForgotten(t *testing.T) {
+	q := open(t, vfs.NewMem(), func(o *Options) { o.Place, o.SegmentBytes = byUser, 4<<20 })
+	kept := putAs(t, q, "kept", "", "x", "u@kept.example")
+	const n = sweepBuckets + 5000
+	for k := range n {
+		b := q.useBucketOf(fmt.Appendf(nil, "d%d.example", k/2), &Placement{Flow: fmt.Appendf(nil, "flow%d", k), Via: []byte{byte('a' + k&1)}})
+		q.mu.Lock()
+		q.bk.At(b).Uses--
+		q.mu.Unlock()
+	}
+	q.mu.Lock()
+	buckets, dests, names := q.bk.Len(), len(q.dests), len(q.flows.numbers)
+	for domain, i := range q.destOf {
+		for ; i != 0; i = q.dests[i].same {
+			if d := q.dests[i]; d.domain != domain || d.buckets == 0 {
+				t.Fatalf("destination %q %q: %+v", domain, d.via, d)
+			}
+		}
+	}
+	q.mu.Unlock()
+	if limit := sweepBuckets + 3; buckets > limit || names > limit || dests > limit+1 {
+		t.Errorf("%d buckets, %d destinations, %d flows are kept", buckets, dests, names)
+	}
+	j := nextOf(t, q.Lane("lane-kept.example"))
+	if j.Envelope.ID != kept || q.FlowName(j.Flow) != "kept" || q.FlowName(1<<30) != "" {
+		t.Errorf("leased %+v", j)
+	}
+	j.Settle(all(j, Delivered, time.Time{}))
+	if err := q.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -88,7 +88,7 @@ type Queue struct {
 	unlinks   []mail.ID     // large files of messages that have ended
 	committed spool.LSN     // end of the last record whose Committed has run
 	logged    spool.LSN
-	drops     map[uint32][]dropRef // of recipients in flight, by slot
+	drops     map[uint32][]actionRef // what operators want of recipients in flight, by slot
 
 	states    [numStates]int64 // recipients
 	inherited int64            // recipients that Open has brought back
@@ -107,7 +107,7 @@ func Open(o Options) (*Queue, error) {
 	q := &Queue{
 		o: o, fs: o.FS, tb: table.New(), bk: table.NewBuckets(), flows: newFlows(),
 		lanes: make(map[string]*Lane), dests: make([]*dest, 1), destOf: make(map[string]uint32),
-		drops: make(map[uint32][]dropRef), stop: make(chan struct{}), loaded: make(chan struct{}),
+		drops: make(map[uint32][]actionRef), stop: make(chan struct{}), loaded: make(chan struct{}),
 		clockKick: make(chan struct{}, 1), workKick: make(chan struct{}, 1), failing: failing{kick: make(chan struct{}, 1)},
 	}
 	if err := q.prepare(); err != nil {
@@ -118,6 +118,9 @@ func Open(o Options) (*Queue, error) {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	if err := q.open(); err != nil {
+		if errors.Is(err, ErrDamaged) && !o.Salvage {
+			err = fmt.Errorf("%w; \"postrider run --salvage\" opens it without what cannot be read", err)
+		}
 		return nil, errors.Join(err, q.abandon())
 	}
 	return q, nil

@@ -15,6 +15,9 @@ import (
 // It is a constant in all but name: nothing writes to it.
 var droppedStatus = mail.NewStatus(550, 5, 7, 0, "dropped by the operator")
 
+// bouncedStatus is the reason of a recipient that an operator bounced, likewise.
+var bouncedStatus = mail.NewStatus(550, 5, 7, 0, "returned by the operator")
+
 // settlement is a SETTLE or ACTION record on its way to the spool and, when the
 // message has moved, to Pebble.
 type settlement struct {
@@ -25,8 +28,8 @@ type settlement struct {
 	text   []byte
 	head   []byte
 	w      spool.Write
-	drops  []dropRef // whom to tell when it is synced or has failed
-	notice *Draft    // the message that comes into being with it; nil: none
+	drops  []actionRef // whom to tell when it is synced or has failed
+	notice *Draft      // the message that comes into being with it; nil: none
 }
 
 func (q *Queue) newSettlement(id mail.ID) *settlement {

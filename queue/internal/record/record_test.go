@@ -16,7 +16,7 @@ import (
 func envelope() *mail.Envelope {
 	e := &mail.Envelope{
 		ID: mail.MakeID(1_800_000_000_123, 3, 0xdeadbeef, 42), ArrivedMicro: 1_800_000_000_123_456,
-		SizeBytes: 4096, EightBit: true, SMTPUTF8: true, Return: mail.ReturnHeaders,
+		SizeBytes: 4096, EightBit: true, SMTPUTF8: true, RequireTLS: true, TLSWaived: true, Foreign: true, Return: mail.ReturnHeaders,
 		Client: netip.MustParseAddr("2001:db8::25"), Session: math.MaxUint64,
 	}
 	e.Sender, e.EnvelopeID = e.KeepString("a@example.org"), e.KeepString("QQ314159")

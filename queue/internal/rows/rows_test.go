@@ -15,6 +15,7 @@ func FuzzParseRecipient(f *testing.F) {
 	f.Add(AppendRecipient(nil, &Recipient{
 		State: 3, Flags: 1, Version: math.MaxUint32, Attempts: math.MaxUint16, DueUnixMilli: -1, Code: 450,
 		Enhanced: mail.Enhanced{Class: 4, Subject: 999, Detail: 1}, Text: []byte("text"), Domain: []byte("a.example"),
+		Flow: []byte("customer"), Via: []byte("way"), Band: 3,
 	}))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		var r, again Recipient
@@ -29,6 +30,19 @@ func FuzzParseRecipient(f *testing.F) {
 			t.Errorf("%+v became %+v", r, again)
 		}
 	})
+}
+
+// A recipient's row of version 1 is read; it names no flow, way or band.
+func TestFirstVersionOfRows(t *testing.T) {
+	b := AppendRecipient(nil, &Recipient{State: 3, Version: 7, Code: 450, Text: []byte("text"), Domain: []byte("a.example")})
+	b[0] = 1
+	r := Recipient{Flow: []byte("old"), Band: 1}
+	if err := ParseRecipient(b[:len(b)-3], &r); err != nil || r.State != 3 || r.Version != 7 || string(r.Text) != "text" || len(r.Flow)+len(r.Via)+int(r.Band) != 0 {
+		t.Errorf("%+v: %v", r, err)
+	}
+	if err := ParseRecipient(b, &r); !errors.Is(err, ErrMalformed) {
+		t.Errorf("with more behind it: %v", err)
+	}
 }
 
 // Covers G7.
