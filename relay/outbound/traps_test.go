@@ -1,8 +1,13 @@
 package outbound_test
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"postrider/internal/mail"
 	"postrider/relay/outbound"
@@ -100,4 +105,37 @@ func TestEgressLimits(t *testing.T) {
 	if got := outcomes(one); got != "250 2.0.0 taken, 250 2.0.0 taken, - (sent)\n" || src.next != 1 {
 		t.Errorf("outcomes %q, %d pulled", got, src.next)
 	}
+}
+
+// A connection that always has something to do ends when it is old, and says
+// goodbye; it is no failure.
+// Covers D3.
+func TestLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &witness{offer: []string{"PIPELINING"}, trouble: func(string) string { return "" }}
+		var wg sync.WaitGroup
+		o := outbound.Options{Life: time.Minute, Timeouts: quick}
+		o.Connect = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := wire(500 * time.Millisecond)
+			wg.Go(func() { w.serve(theirs) })
+			return ours, nil
+		}
+		var list []*mail.Delivery
+		for range 500 {
+			list = append(list, delivery(&hello, "s@x", "a@y"))
+		}
+		src := newSource(t, list...)
+		began := time.Now()
+		if err := outbound.New(o).Serve(t.Context(), nil, &mail.Egress{Hop: pipeHop}, src); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		src.settled()
+		if took := time.Since(began); took < time.Minute || took > 65*time.Second {
+			t.Errorf("served for %v", took)
+		}
+		if n := len(w.texts()); n != len(src.done) || n < 50 || n > 70 {
+			t.Errorf("%d arrived of %d pulled", n, len(src.done))
+		}
+	})
 }
