@@ -1,0 +1,357 @@
+package schedule
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"postrider/internal/mail"
+)
+
+// mean watches something once in a while and returns its mean.
+func (w *world) mean(d, every time.Duration, f func() int) float64 {
+	sum, n := 0, 0
+	for passed := time.Duration(0); passed < d; passed += every {
+		w.run(every)
+		sum += f()
+		n++
+	}
+	return float64(sum) / float64(n)
+}
+
+// With n senders that have much queued, the first message of a new one starts within
+// n plus window transactions of the lane.
+// Covers Q6.
+func TestWorldFloodFairnessBound(t *testing.T) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		w := newWorld(t, Options{})
+		s := newSite(2, 100*time.Millisecond)
+		l := w.lane(Key{Site: "a"}, s, Caps{})
+		for f := range uint32(n) {
+			l.send(f, BandBulk, 200_000/n)
+		}
+		w.run(20 * time.Second)
+		for i := range uint32(20) {
+			w.run(time.Duration(w.random.IntN(1000)) * time.Millisecond)
+			window := l.gates.State(w.now).Window
+			at, waited := s.started, -1
+			m := &simMail{bucket: 1<<28 + i*4, flow: 1<<20 + i, band: BandBulk, seen: func() { waited = s.started - at }}
+			l.add(m)
+			l.wake()
+			w.run(time.Duration(n+window) * time.Second)
+			if waited < 0 || waited > n+window {
+				t.Fatalf("%d flows, window %d: a new one waited for %d transactions", n, window, waited)
+			}
+		}
+	}
+}
+
+// One sender's hundred thousand do not hold up another's one message.
+// Covers Q6.
+func TestWorldFloodOfOneSender(t *testing.T) {
+	w := newWorld(t, Options{})
+	s := newSite(1, 100*time.Millisecond)
+	l := w.lane(Key{Site: "a"}, s, Caps{})
+	l.send(1, BandNormal, 100_000)
+	w.run(time.Minute)
+	for i := range 50 {
+		l.send(2, BandNormal, 1)
+		w.run(300 * time.Millisecond)
+		if s.byFlow[2] != i+1 {
+			t.Fatalf("message %d of the second sender waits", i)
+		}
+	}
+}
+
+// What was greylisted together comes back spread: no second sees more than three
+// times the mean of the wave.
+// Covers Q9, Q10.
+func TestWorldGreylistedWave(t *testing.T) {
+	const sites, each = 50, 2000
+	w := newWorld(t, Options{Connections: 2000})
+	first, seconds := time.Time{}, map[int]int{}
+	for i := range sites {
+		s := newSite(1, time.Millisecond)
+		s.reply = func(m *simMail) mail.Class {
+			if m.tries == 1 {
+				return mail.ClassGreylist
+			}
+			if first.IsZero() {
+				first = w.now
+			}
+			seconds[int(w.now.Sub(first)/time.Second)]++
+			return mail.ClassNone
+		}
+		w.lane(Key{Site: fmt.Sprint(i)}, s, Caps{}).send(uint32(i), BandNormal, each)
+	}
+	w.run(time.Hour)
+	last, most, sum := 0, 0, 0
+	for at, n := range seconds {
+		last, most, sum = max(last, at), max(most, n), sum+n
+	}
+	if sum != sites*each {
+		t.Fatalf("%d of %d came back", sum, sites*each)
+	}
+	if mean := float64(sum) / float64(last+1); float64(most) > 3*mean {
+		t.Errorf("%d in one second, the mean is %.0f", most, mean)
+	}
+}
+
+// throughput is what a site takes in ten minutes of full load after one to warm up.
+func throughput(t *testing.T, prepare func(s *simSite)) (delivered int, s *simSite) {
+	w := newWorld(t, Options{})
+	s = newSite(4, 200*time.Millisecond)
+	prepare(s)
+	l := w.lane(Key{Site: "a"}, s, Caps{})
+	for f := range uint32(10) {
+		l.send(f, BandNormal, 20_000)
+	}
+	w.run(time.Minute)
+	before := s.delivered
+	w.run(10 * time.Minute)
+	return s.delivered - before, s
+}
+
+// One dead address of four costs less than a third of the throughput, whether it
+// refuses or swallows connections, and whether it was dead from the start.
+// Covers D3.
+func TestWorldOneDeadAddressOfFour(t *testing.T) {
+	full, _ := throughput(t, func(*simSite) {})
+	for name, dial := range map[string]time.Duration{"refuses": time.Millisecond, "swallows": 30 * time.Second} {
+		got, s := throughput(t, func(s *simSite) { s.hosts[1].dead, s.hosts[1].dial = true, dial })
+		if got*10 < full*7 {
+			t.Errorf("%s: %d delivered, %d with all four", name, got, full)
+		}
+		if s.deferred > 2 {
+			t.Errorf("%s: %d messages were deferred for it", name, s.deferred)
+		}
+	}
+}
+
+// The slowest address does not draw all connections, though they last longest there.
+// Covers D3.
+func TestWorldSlowestAddressDrawsNoCrowd(t *testing.T) {
+	full, _ := throughput(t, func(*simSite) {})
+	got, s := throughput(t, func(s *simSite) { s.hosts[2].takes *= 10 })
+	if h := s.hosts[2]; h.most > 8 {
+		t.Errorf("the slow address had %d connections at once", h.most)
+	}
+	if got*10 < full*6 {
+		t.Errorf("%d delivered, %d with four quick ones", got, full)
+	}
+}
+
+// A site that takes L connections and answers 421 to more: the lane rests between
+// 0.7 L and L, and hardly ever asks for more.
+// Covers D7.
+func TestWorldLimiter(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		for _, limit := range []int{1, 2, 3, 5, 10, 15} {
+			w := newWorld(t, Options{})
+			s := newSite(2, 100*time.Millisecond)
+			s.limit, s.late = limit, late
+			l := w.lane(Key{Site: "a"}, s, Caps{})
+			for f := range uint32(4) {
+				l.send(f, BandNormal, 100_000)
+			}
+			w.run(5 * time.Minute)
+			s.delivered, s.refused, s.deferred = 0, 0, 0
+			started := s.started
+			mean := w.mean(20*time.Minute, 73*time.Millisecond, func() int { return s.open })
+			if mean < 0.7*float64(limit) || mean > float64(limit)*1.02 {
+				t.Errorf("limit %d (late %v): %.2f connections", limit, late, mean)
+			}
+			bad := s.refused + s.started - started - s.delivered
+			if bad*20 > s.delivered {
+				t.Errorf("limit %d (late %v): %d refused beside %d delivered", limit, late, bad, s.delivered)
+			}
+			if s.deferred*100 > s.delivered {
+				t.Errorf("limit %d (late %v): %d messages deferred beside %d delivered", limit, late, s.deferred, s.delivered)
+			}
+		}
+	}
+}
+
+// A source that is blocked at one site is left alone there; other sources at that site
+// and other sites by that source carry on.
+// Covers Q10.
+func TestWorldSourceBlocked(t *testing.T) {
+	w := newWorld(t, Options{})
+	block := func(*simMail) mail.Class { return mail.ClassReputation }
+	a, same, elsewhere := newSite(2, 100*time.Millisecond), newSite(2, 100*time.Millisecond), newSite(2, 100*time.Millisecond)
+	a.reply = block
+	lanes := []*simLane{
+		w.lane(Key{"bad", "a", "big"}, a, Caps{}), w.lane(Key{"good", "a", "big"}, same, Caps{}), w.lane(Key{"bad", "b", ""}, elsewhere, Caps{}),
+	}
+	for _, l := range lanes {
+		for f := range uint32(20) {
+			l.send(f, BandNormal, 5_000)
+		}
+	}
+	w.run(time.Hour)
+	if a.started > 40 {
+		t.Errorf("the site that blocks us saw %d transactions", a.started)
+	}
+	for i, s := range []*simSite{same, elsewhere} {
+		if s.delivered != 100_000 {
+			t.Errorf("lane %d delivered %d", i+1, s.delivered)
+		}
+	}
+	if g := lanes[0].gates.State(w.now); g.Gate != GateBreaker && g.Gate != GateCanary || g.Class != mail.ClassReputation {
+		t.Errorf("%+v", g)
+	}
+	a.reply = nil
+	w.run(35 * time.Minute)
+	if a.delivered == 0 {
+		t.Error("nothing is delivered after the block")
+	}
+}
+
+// Only the sender that a site blocks is held.
+// Covers Q10.
+func TestWorldOneSenderBlocked(t *testing.T) {
+	w := newWorld(t, Options{})
+	s := newSite(1, 100*time.Millisecond)
+	s.reply = func(m *simMail) mail.Class {
+		if m.flow == 3 {
+			return mail.ClassReputation
+		}
+		return mail.ClassNone
+	}
+	l := w.lane(Key{Site: "a"}, s, Caps{})
+	for f := range uint32(5) {
+		l.send(f, BandNormal, 1000)
+	}
+	w.run(time.Hour)
+	if s.delivered != 4000 || s.started > 4000+60 {
+		t.Errorf("%d delivered in %d transactions", s.delivered, s.started)
+	}
+	if f, held := l.gates.Flow(w.now, 3); !held || f.Class != mail.ClassReputation {
+		t.Errorf("%+v %v", f, held)
+	}
+}
+
+// An outage of hours costs a site a few probes and what waits nothing; after it the
+// first message goes within the longest interval, and the rest slowly at first.
+// Covers Q11, Q12.
+func TestWorldRampAfterAnOutage(t *testing.T) {
+	for _, swallows := range []bool{false, true} {
+		w := newWorld(t, Options{})
+		s := newSite(3, 500*time.Millisecond)
+		l := w.lane(Key{Site: "a"}, s, Caps{})
+		for f := range uint32(10) {
+			l.send(f, BandNormal, 10_000)
+		}
+		w.run(time.Minute) // well at first
+		for _, h := range s.hosts {
+			h.dead = true
+			if swallows {
+				h.dial = 30 * time.Second
+			}
+		}
+		w.run(5 * time.Minute)
+		dials, deferred := s.dials, s.deferred
+		w.run(8 * time.Hour)
+		if n := s.dials - dials; n > 3*40 || n < 3*8 {
+			t.Errorf("%d dials in eight hours", n)
+		}
+		if s.deferred != deferred || deferred > 2 {
+			t.Errorf("%d messages were deferred, %d of them later", s.deferred, s.deferred-deferred)
+		}
+		if g := l.gates.State(w.now); g.Gate != GateBreaker && g.Gate != GateCanary || g.Since.After(w.now.Add(-time.Second)) {
+			t.Errorf("%+v", g)
+		}
+		for _, h := range s.hosts {
+			h.dead, h.dial = false, 20*time.Millisecond
+		}
+		before, back := s.delivered, w.now
+		for s.delivered == before && w.now.Sub(back) < time.Hour {
+			w.run(100 * time.Millisecond)
+		}
+		if d := w.now.Sub(back); d > 31*time.Minute {
+			t.Errorf("the first message after %v", d)
+		}
+		w.run(time.Second)
+		if n := s.delivered - before; n > 8 {
+			t.Errorf("%d messages within the first second", n)
+		}
+		w.run(time.Minute)
+		if s.open < 18 {
+			t.Errorf("a minute later %d connections", s.open)
+		}
+	}
+}
+
+// A wall clock that leaps by a day either way opens and closes nothing for hours, for
+// a caller whose times have no monotonic reading.
+func TestWorldClockJumps(t *testing.T) {
+	for _, leap := range []time.Duration{-24 * time.Hour, 24 * time.Hour, -time.Hour} {
+		w := newWorld(t, Options{})
+		well, down := newSite(1, 100*time.Millisecond), newSite(1, 100*time.Millisecond)
+		down.hosts[0].dead = true
+		a, b := w.lane(Key{Site: "a"}, well, Caps{MessagesPerSecond: 50}), w.lane(Key{Site: "b"}, down, Caps{})
+		a.send(1, BandNormal, 100_000)
+		b.send(1, BandNormal, 100)
+		w.run(10 * time.Minute)
+		w.skew += leap
+		before, dials := well.delivered, down.dials
+		w.run(time.Minute)
+		if n := well.delivered - before; n < 45*60 || n > 55*60 {
+			t.Errorf("leap of %v: %d delivered in a minute at 50 a second", leap, n)
+		}
+		if n := down.dials - dials; n > 3 {
+			t.Errorf("leap of %v: %d dials to a dead site in a minute", leap, n)
+		}
+		down.hosts[0].dead = false
+		w.run(31 * time.Minute)
+		if down.delivered != 100 {
+			t.Errorf("leap of %v: %d of 100 delivered after the outage", leap, down.delivered)
+		}
+	}
+}
+
+// Sites that take minutes for each message do not hold all connections: a site that is
+// quick gets what it can use.
+// Covers D6.
+func TestWorldTarpits(t *testing.T) {
+	run := func(tarpits int) int {
+		w := newWorld(t, Options{Connections: 1000})
+		for i := range tarpits {
+			w.lane(Key{Site: fmt.Sprint("tar", i)}, newSite(1, 7*time.Minute), Caps{}).send(1, BandNormal, 1000)
+		}
+		w.run(2 * time.Minute)
+		quick := newSite(2, 200*time.Millisecond)
+		l := w.lane(Key{Site: "quick"}, quick, Caps{})
+		l.send(1, BandNormal, 100_000)
+		w.run(20 * time.Minute)
+		if used, most := w.s.Connections(); used > most {
+			t.Errorf("%d connections of %d", used, most)
+		}
+		return quick.delivered
+	}
+	alone := run(0)
+	for _, n := range []int{500, 2000} {
+		if got := run(n); got*10 < alone*9 {
+			t.Errorf("%d tarpits: %d delivered, %d without", n, got, alone)
+		}
+	}
+}
+
+// Interactive mail passes what was sent in bulk.
+// Covers Q7.
+func TestWorldInteractivePassesBulk(t *testing.T) {
+	w := newWorld(t, Options{})
+	s := newSite(1, 100*time.Millisecond)
+	l := w.lane(Key{Site: "a"}, s, Caps{})
+	for f := range uint32(100) {
+		l.send(f, BandBulk, 1000)
+	}
+	w.run(time.Minute)
+	for i := range 50 {
+		l.send(500, BandInteractive, 1)
+		w.run(250 * time.Millisecond)
+		if s.byFlow[500] != i+1 {
+			t.Fatalf("message %d waits behind bulk", i)
+		}
+	}
+}

@@ -1,0 +1,344 @@
+package schedule
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"postrider/internal/mail"
+)
+
+// world is a simulated one: sites with hosts, an engine that does with the scheduler
+// what the real one does, and a clock that jumps from event to event.
+type world struct {
+	t      *testing.T
+	now    time.Time
+	skew   time.Duration // of the wall clock that the scheduler is shown
+	events eventHeap
+	seq    int
+	random *rand.Rand
+	s      *Scheduler
+	table  *Buckets
+	retry  Retry
+	lanes  []*simLane
+}
+
+type event struct {
+	at  time.Time
+	seq int
+	do  func()
+}
+
+type eventHeap []event
+
+func (h eventHeap) Len() int { return len(h) }
+func (h eventHeap) Less(i, j int) bool {
+	return h[i].at.Before(h[j].at) || h[i].at.Equal(h[j].at) && h[i].seq < h[j].seq
+}
+func (h eventHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *eventHeap) Push(x any)   { *h = append(*h, x.(event)) }
+func (h *eventHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
+}
+
+func newWorld(t *testing.T, o Options) *world {
+	w := &world{t: t, now: epoch, random: rand.New(rand.NewPCG(7, 11)), table: NewBuckets(), retry: Retry{}.WithDefaults()}
+	o.Random = w.random.Float64
+	w.s = New(o)
+	return w
+}
+
+func (w *world) clock() time.Time { return w.now.Add(w.skew) }
+
+func (w *world) after(d time.Duration, do func()) {
+	w.seq++
+	heap.Push(&w.events, event{w.now.Add(d), w.seq, do})
+}
+
+// run lets d pass.
+func (w *world) run(d time.Duration) {
+	end := w.now.Add(d)
+	for len(w.events) > 0 && !w.events[0].at.After(end) {
+		e := heap.Pop(&w.events).(event)
+		w.now = e.at
+		e.do()
+	}
+	w.now = end
+}
+
+// simHost is one address of a site.
+type simHost struct {
+	addr  netip.AddrPort
+	dial  time.Duration // until it answers, or until a dial to it fails
+	takes time.Duration // a transaction
+	dead  bool
+	open  int
+	most  int // connections at a time that were open
+}
+
+// simSite is the other side.
+type simSite struct {
+	hosts []*simHost
+	limit int  // connections; 0: any number
+	late  bool // the limit is told at MAIL, not in the greeting
+	open  int
+	reply func(m *simMail) mail.Class // nil: takes everything
+
+	delivered, refused, deferred, dials int
+	started                             int // transactions
+	byFlow                              map[uint32]int
+}
+
+func newSite(hosts int, takes time.Duration) *simSite {
+	s := &simSite{byFlow: map[uint32]int{}}
+	for i := range hosts {
+		s.hosts = append(s.hosts, &simHost{
+			addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 25), dial: 20 * time.Millisecond, takes: takes,
+		})
+	}
+	return s
+}
+
+// simMail is a message for one recipient.
+type simMail struct {
+	bucket, flow uint32
+	band         uint8
+	tries        int
+	seen         func() // its first attempt starts
+}
+
+// simLane is the engine's side of a lane, and the queue's.
+type simLane struct {
+	w       *world
+	gates   *Lane
+	order   *Order
+	site    *simSite
+	ready   int
+	buckets map[uint32][]*simMail
+	probe   bool
+	alarm   time.Time
+}
+
+func (w *world) lane(k Key, s *simSite, c Caps) *simLane {
+	l := &simLane{
+		w: w, gates: w.s.Lane(k, c), order: NewOrder(OrderOptions{Buckets: w.table}), site: s, buckets: map[uint32][]*simMail{},
+	}
+	l.gates.Tag = l
+	w.lanes = append(w.lanes, l)
+	return l
+}
+
+// send queues n messages of a flow.
+func (l *simLane) send(flow uint32, band uint8, n int) {
+	bucket := uint32(len(l.w.lanes))<<20 | flow<<2 | uint32(band)
+	for range n {
+		l.add(&simMail{bucket: bucket, flow: flow, band: band})
+	}
+	l.wake()
+}
+
+func (l *simLane) add(m *simMail) {
+	if len(l.buckets[m.bucket]) == 0 {
+		l.order.Add(m.bucket, m.flow, m.band)
+	}
+	l.buckets[m.bucket] = append(l.buckets[m.bucket], m)
+	l.ready++
+}
+
+// lease takes the message whose turn it is.
+func (l *simLane) lease() *simMail {
+	bucket, ok := l.order.Next(l.w.clock().UnixMilli())
+	if !ok {
+		return nil
+	}
+	line := l.buckets[bucket]
+	m := line[0]
+	l.buckets[bucket] = line[1:]
+	l.order.Took(bucket, 10_000, 1)
+	if len(line) == 1 {
+		l.order.Remove(bucket)
+	}
+	l.ready--
+	return m
+}
+
+// back gives a leased message back untried: first in its line, as it is the oldest.
+func (l *simLane) back(m *simMail) {
+	l.order.Done(m.flow)
+	if len(l.buckets[m.bucket]) == 0 {
+		l.order.Add(m.bucket, m.flow, m.band)
+	}
+	l.buckets[m.bucket] = append([]*simMail{m}, l.buckets[m.bucket]...)
+	l.ready++
+}
+
+func (l *simLane) wake() {
+	if l.ready == 0 {
+		return
+	}
+	d := l.gates.Decide(l.w.clock(), l.ready)
+	if d.Open > 0 {
+		l.order.Probe(d.Probe)
+	}
+	for range d.Open {
+		(&simConn{l: l}).open()
+	}
+	until := d.Until
+	if until.IsZero() && d.Open == 0 && l.order.NextAt(l.w.clock().UnixMilli()) > 0 {
+		until = l.w.clock().Add(5 * time.Second)
+	}
+	if !until.IsZero() && (l.alarm.IsZero() || until.Before(l.alarm)) {
+		l.alarm = until
+		l.w.after(until.Sub(l.w.clock()), func() {
+			l.alarm = time.Time{}
+			l.wake()
+		})
+	}
+}
+
+// simConn is one connection.
+type simConn struct {
+	l       *simLane
+	targets []mail.Target
+	host    *simHost
+}
+
+func (c *simConn) open() {
+	l := c.l
+	var ts []mail.Target
+	for _, h := range l.site.hosts {
+		ts = append(ts, mail.Target{Addr: h.addr, Preference: 10})
+	}
+	c.targets = l.gates.Pick(l.w.clock(), ts, 0)
+	c.try()
+}
+
+func (c *simConn) try() {
+	l := c.l
+	if len(c.targets) == 0 {
+		c.end()
+		return
+	}
+	target := c.targets[0]
+	c.targets = c.targets[1:]
+	for _, h := range l.site.hosts {
+		if h.addr == target.Addr {
+			l.site.dials++
+			l.w.after(h.dial, func() { c.answer(h, target) })
+			return
+		}
+	}
+	l.w.t.Fatalf("unknown target %v", target)
+}
+
+// answer is the end of a dial.
+func (c *simConn) answer(h *simHost, target mail.Target) {
+	l, s := c.l, c.l.site
+	switch {
+	case h.dead:
+		l.gates.Heard(l.w.clock(), mail.Hearing{Target: target, Status: dead, Class: mail.ClassConnection})
+		c.try()
+	case s.limit > 0 && s.open >= s.limit && !s.late:
+		s.refused++
+		l.gates.Heard(l.w.clock(), mail.Hearing{Target: target, Status: busy, Class: mail.ClassConnection})
+		c.end()
+	default:
+		c.host = h
+		s.open++
+		h.open++
+		h.most = max(h.most, h.open)
+		l.gates.Heard(l.w.clock(), mail.Hearing{Target: target, Connect: true, Micros: h.dial.Microseconds()})
+		c.next()
+	}
+}
+
+func (c *simConn) next() {
+	l := c.l
+	m := l.lease()
+	if m == nil {
+		c.end()
+		return
+	}
+	ok, wait := l.gates.Take(l.w.clock(), m.flow)
+	if !ok {
+		l.back(m)
+		if wait > 0 {
+			l.w.after(wait, c.next)
+		} else {
+			c.end()
+		}
+		return
+	}
+	if m.seen != nil {
+		m.seen()
+	}
+	m.tries++
+	l.site.started++
+	began := l.w.now
+	l.w.after(c.host.takes, func() { c.done(m, began) })
+}
+
+func (c *simConn) done(m *simMail, began time.Time) {
+	l, s := c.l, c.l.site
+	class := mail.ClassNone
+	switch {
+	case s.limit > 0 && s.open > s.limit && s.late:
+		class = mail.ClassConnection
+	case s.reply != nil:
+		class = s.reply(m)
+	}
+	addr := c.host.addr.Addr()
+	if c.host.dead {
+		class = mail.ClassTimeout
+	}
+	if class == mail.ClassNone {
+		l.order.Done(m.flow)
+		s.delivered++
+		s.byFlow[m.flow]++
+		if l.gates.Success(l.w.clock(), m.flow, addr, l.w.now.Sub(began)) {
+			l.wake()
+		}
+		c.next()
+		return
+	}
+	e := l.gates.Trouble(l.w.clock(), m.flow, addr, class, 0)
+	if e.SuspendFlow > 0 {
+		l.order.Suspend(m.flow, l.w.clock().Add(e.SuspendFlow).UnixMilli())
+	}
+	if e.Private {
+		s.deferred++
+		l.order.Done(m.flow)
+		wait := l.w.retry.Next(class, m.tries, 0, 0, l.w.random.Float64())
+		m.bucket, m.band = m.bucket|3, BandRetry
+		l.w.after(wait, func() {
+			l.add(m)
+			l.wake()
+		})
+	} else {
+		l.back(m)
+	}
+	if class.Site() {
+		c.end()
+	} else {
+		c.next()
+	}
+}
+
+func (c *simConn) end() {
+	l := c.l
+	addr := netip.Addr{}
+	if c.host != nil {
+		addr = c.host.addr.Addr()
+		c.host.open--
+		l.site.open--
+	}
+	if other := l.gates.Closed(l.w.clock(), addr); other != nil {
+		other.Tag.(*simLane).wake()
+	}
+	l.wake()
+}
