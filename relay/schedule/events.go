@@ -37,12 +37,12 @@ func (l *Lane) Heard(now time.Time, h mail.Hearing) {
 	p := l.peerLocked(h.Target.Addr.Addr())
 	if h.Connect {
 		l.up = min(l.up+1, l.conns)
+		l.mark = l.asked
 		if p != nil {
 			p.open++
 			if p.sick == 0 {
 				p.fails, p.out = 0, 0
 			}
-			p.tookLocked(time.Duration(h.Micros) * time.Microsecond)
 		}
 		if !l.sick {
 			l.wellLocked() // one address of several is enough
@@ -93,6 +93,7 @@ func (l *Lane) Success(now time.Time, flow uint32, addr netip.Addr, took time.Du
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.atLocked(now)
+	l.asked++ // so that a connection that has delivered is never taken for an idle one
 	was, shut := l.window.Size(), l.state != closed
 	l.answeredLocked(at)
 	if l.slowerLocked(took) {
@@ -107,6 +108,10 @@ func (l *Lane) Success(now time.Time, flow uint32, addr netip.Addr, took time.Du
 	}
 	if len(l.strikes) > 0 {
 		delete(l.strikes, flow)
+	}
+	if l.wider {
+		l.wider = false
+		return true
 	}
 	return shut || l.gate == GateWindow && l.window.Size() > was
 }
@@ -129,6 +134,7 @@ func (l *Lane) Trouble(now time.Time, flow uint32, addr netip.Addr, class mail.C
 	canary, first := l.state == halfOpen, l.failures == 0
 	floor := l.window.Size() == 1
 	l.reasonLocked(at, mail.Status{}, class)
+	l.sick = true
 	e := Effect{}
 	switch class {
 	case mail.ClassReputation:
@@ -146,11 +152,9 @@ func (l *Lane) Trouble(now time.Time, flow uint32, addr netip.Addr, class mail.C
 				l.pauseLocked(at, asked)
 			}
 		}
-		l.sick = true
 		e.Opened = l.failLocked(at, addr)
 	default:
 		e.Private = first
-		l.sick = true
 		if p := l.peerLocked(addr); p != nil {
 			if p.sick = min(p.sick+1, sickPeer); p.sick == sickPeer {
 				l.ejectLocked(p, at)

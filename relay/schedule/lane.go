@@ -44,6 +44,7 @@ type Lane struct {
 	addresses int // of the site, as last seen
 	strikes   map[uint32]strike
 	reason    reason
+	spare
 
 	list       *laneList // of lanes that wait for a place; nil: in none
 	next, prev *Lane
@@ -62,7 +63,7 @@ type Decision struct {
 }
 
 // placeWait is how long a lane waits for a place before it looks again by itself.
-const placeWait = 2 * time.Second
+const placeWait = 10 * time.Second
 
 // Decide says what a lane that has ready recipients should open.
 func (l *Lane) Decide(now time.Time, ready int) Decision {
@@ -80,6 +81,9 @@ func (l *Lane) Decide(now time.Time, ready int) Decision {
 	gate, until := GateNone, instant(0)
 	if ready > 0 {
 		gate, until = l.shutLocked(at)
+		if gate == GateNone && l.barrenLocked(at) {
+			gate, until = GateFlow, l.barren
+		}
 		for gate == GateNone && l.wantsLocked() {
 			if gate, until, list = l.placeLocked(at); gate == GateNone {
 				l.openLocked(at)
@@ -135,7 +139,13 @@ func (l *Lane) wantsLocked() bool {
 }
 
 // neededLocked is how many connections the work calls for.
-func (l *Lane) neededLocked() int { return 1 + (l.ready-1)/l.s.o.PerConnection }
+func (l *Lane) neededLocked() int {
+	n := 1 + (l.ready-1)/l.s.o.PerConnection
+	if l.enough > 0 {
+		n = min(n, l.enough)
+	}
+	return n
+}
 
 // crampedLocked reports that the lane would open more if its window let it.
 func (l *Lane) crampedLocked() bool {
@@ -201,6 +211,7 @@ func (l *Lane) Closed(now time.Time, addr netip.Addr) *Lane {
 		return nil
 	}
 	l.conns--
+	l.spareLocked(at, addr.IsValid())
 	l.leaveLocked(max(l.leaving-1, 0))
 	if addr.IsValid() {
 		l.up = max(l.up-1, 0)

@@ -246,6 +246,7 @@ func TestWhatACanaryShows(t *testing.T) {
 	r.refused(0, dead, mail.ClassConnection) // the second address answers
 	r.up(1)
 	r.close(1)
+	r.pass(barrenFirst)
 	if d := r.l.Decide(r.now, 100); d.Open != 1 || d.Gate != GateCanary {
 		t.Fatalf("%+v", d)
 	}

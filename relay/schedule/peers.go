@@ -10,7 +10,7 @@ import (
 // peer is what a lane knows of one address of its site.
 type peer struct {
 	addr   netip.Addr
-	took   float32 // seconds that things take there, smoothed
+	took   float32 // seconds that a transaction takes there, smoothed
 	open   int     // connections
 	fails  uint8   // connections in a row that did not come up, and ejections
 	sick   uint8   // transactions in a row that it has dropped

@@ -35,8 +35,10 @@ func (s *Scheduler) siteLocked(name string) *site {
 }
 
 // roomLocked reports whether a site may have one more of all connections. Places go
-// to who holds fewest (max-min fairness); a tenth is kept for sites that hold none,
-// and all that are slow, or that have yet to show that they are not, share half.
+// to who holds fewest (max-min fairness), and a tenth is kept for sites that hold none.
+// Of all that are slow, or have yet to show that they are not, each may have one while
+// a tenth is left for the others, and they may have more while they hold less than
+// a quarter.
 func (s *Scheduler) roomLocked(st *site, at instant) bool {
 	s.doubtLocked(st, at)
 	if !s.fitsLocked(st) {
@@ -54,11 +56,9 @@ func (s *Scheduler) roomLocked(st *site, at instant) bool {
 
 func (s *Scheduler) fitsLocked(st *site) bool {
 	kept := int(float64(s.o.Connections) * s.o.NewShare)
-	free, unsure := s.o.Connections-s.used, s.o.Connections/2
-	if st.held == 0 {
-		unsure += kept
-	} else {
-		free -= kept
+	free, unsure := s.o.Connections-s.used, s.o.Connections-kept
+	if st.held > 0 {
+		free, unsure = free-kept, s.o.Connections/4
 	}
 	return free > 0 && (st.sure || s.unsure < max(unsure, 1))
 }

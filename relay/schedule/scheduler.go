@@ -72,6 +72,7 @@ type caps struct {
 	messageRate limit.Rate
 	connects    limit.Bucket
 	messages    limit.Bucket
+	promised    time.Time // by when the last of those that wait for a message's token will have it
 }
 
 func (c *caps) set(n Caps) {

@@ -9,6 +9,7 @@ func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.atLocked(now)
+	l.askedLocked()
 	l.adoptLocked(at)
 	switch l.state {
 	case opened:
@@ -30,6 +31,7 @@ func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
 	if wait > 0 {
 		l.gateLocked(at, gate, at+instant(wait))
 		if wait > longestHold {
+			l.enough, l.run = max(l.conns-l.leaving-1, 1), 0
 			l.leaveLocked(min(l.leaving+1, l.conns))
 			return false, 0
 		}
@@ -37,6 +39,19 @@ func (l *Lane) Take(now time.Time, flow uint32) (ok bool, wait time.Duration) {
 	}
 	l.out = l.state == halfOpen
 	return true, 0
+}
+
+// promiseLocked returns how long a connection of n has to wait for a token of an empty
+// bucket. Each is given a time of its own, so that they do not all ask for the same
+// one.
+func (c *caps) promiseLocked(now time.Time, n int) time.Duration {
+	wait := time.Duration(bucketWait(c.messages, now, c.messageRate))
+	last := now.Add(wait)
+	if next := c.promised.Add(c.messageRate.Interval); next.After(last) && !next.After(last.Add(time.Duration(n)*c.messageRate.Interval)) {
+		last = next
+	}
+	c.promised = last
+	return last.Sub(now)
 }
 
 // longestHold is for how long a connection is kept that may send nothing: the place
@@ -62,7 +77,7 @@ func (l *Lane) paceLocked(now time.Time) (gate Gate, wait time.Duration) {
 	}
 	for _, p := range paces {
 		if p.c != nil && p.c.messageRate.Interval > 0 && p.c.messages.Tokens(now, p.c.messageRate) == 0 {
-			if w := time.Duration(bucketWait(p.c.messages, now, p.c.messageRate)); w > wait {
+			if w := p.c.promiseLocked(now, l.conns); w > wait {
 				gate, wait = p.g, w
 			}
 		}

@@ -115,18 +115,19 @@ type simMail struct {
 // simLane is the engine's side of a lane, and the queue's.
 type simLane struct {
 	w       *world
+	number  uint32
 	gates   *Lane
 	order   *Order
 	site    *simSite
 	ready   int
-	buckets map[uint32][]*simMail
+	buckets map[uint32]*simLine
 	probe   bool
 	alarm   time.Time
 }
 
 func (w *world) lane(k Key, s *simSite, c Caps) *simLane {
 	l := &simLane{
-		w: w, gates: w.s.Lane(k, c), order: NewOrder(OrderOptions{Buckets: w.table}), site: s, buckets: map[uint32][]*simMail{},
+		w: w, number: uint32(len(w.lanes)), gates: w.s.Lane(k, c), order: NewOrder(OrderOptions{Buckets: w.table}), site: s, buckets: map[uint32]*simLine{},
 	}
 	l.gates.Tag = l
 	w.lanes = append(w.lanes, l)
@@ -135,7 +136,7 @@ func (w *world) lane(k Key, s *simSite, c Caps) *simLane {
 
 // send queues n messages of a flow.
 func (l *simLane) send(flow uint32, band uint8, n int) {
-	bucket := uint32(len(l.w.lanes))<<20 | flow<<2 | uint32(band)
+	bucket := l.number<<20 | flow<<2 | uint32(band)
 	for range n {
 		l.add(&simMail{bucket: bucket, flow: flow, band: band})
 	}
@@ -143,11 +144,28 @@ func (l *simLane) send(flow uint32, band uint8, n int) {
 }
 
 func (l *simLane) add(m *simMail) {
-	if len(l.buckets[m.bucket]) == 0 {
+	q := l.line(m)
+	q.mails = append(q.mails, m)
+}
+
+// simLine is what is ready in a bucket, from head on.
+type simLine struct {
+	mails []*simMail
+	head  int
+}
+
+// line returns the line of a message that is going to join it.
+func (l *simLane) line(m *simMail) *simLine {
+	q := l.buckets[m.bucket]
+	if q == nil {
+		q = &simLine{}
+		l.buckets[m.bucket] = q
+	}
+	if q.head == len(q.mails) {
 		l.order.Add(m.bucket, m.flow, m.band)
 	}
-	l.buckets[m.bucket] = append(l.buckets[m.bucket], m)
 	l.ready++
+	return q
 }
 
 // lease takes the message whose turn it is.
@@ -156,11 +174,12 @@ func (l *simLane) lease() *simMail {
 	if !ok {
 		return nil
 	}
-	line := l.buckets[bucket]
-	m := line[0]
-	l.buckets[bucket] = line[1:]
+	q := l.buckets[bucket]
+	m := q.mails[q.head]
+	q.mails[q.head] = nil
+	q.head++
 	l.order.Took(bucket, 10_000, 1)
-	if len(line) == 1 {
+	if q.head == len(q.mails) {
 		l.order.Remove(bucket)
 	}
 	l.ready--
@@ -170,11 +189,13 @@ func (l *simLane) lease() *simMail {
 // back gives a leased message back untried: first in its line, as it is the oldest.
 func (l *simLane) back(m *simMail) {
 	l.order.Done(m.flow)
-	if len(l.buckets[m.bucket]) == 0 {
-		l.order.Add(m.bucket, m.flow, m.band)
+	q := l.line(m)
+	if q.head == 0 {
+		q.mails = append([]*simMail{nil}, q.mails...)
+		q.head = 1
 	}
-	l.buckets[m.bucket] = append([]*simMail{m}, l.buckets[m.bucket]...)
-	l.ready++
+	q.head--
+	q.mails[q.head] = m
 }
 
 func (l *simLane) wake() {
@@ -206,7 +227,11 @@ type simConn struct {
 	l       *simLane
 	targets []mail.Target
 	host    *simHost
+	born    time.Time
 }
+
+// connLife is for how long a connection is used.
+const connLife = 5 * time.Minute
 
 func (c *simConn) open() {
 	l := c.l
@@ -248,7 +273,7 @@ func (c *simConn) answer(h *simHost, target mail.Target) {
 		l.gates.Heard(l.w.clock(), mail.Hearing{Target: target, Status: busy, Class: mail.ClassConnection})
 		c.end()
 	default:
-		c.host = h
+		c.host, c.born = h, l.w.now
 		s.open++
 		h.open++
 		h.most = max(h.most, h.open)
@@ -259,6 +284,10 @@ func (c *simConn) answer(h *simHost, target mail.Target) {
 
 func (c *simConn) next() {
 	l := c.l
+	if l.w.now.Sub(c.born) > connLife {
+		c.end()
+		return
+	}
 	m := l.lease()
 	if m == nil {
 		c.end()
