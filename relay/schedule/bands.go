@@ -34,10 +34,10 @@ const strideUnit = 1 << 20
 // band is one of the four of an order: the flows that have something ready in it,
 // as a heap with the one that was served least on top.
 type band struct {
-	heap []int32 // indexes into Order.flows
-	v    int64   // tag at which the last transaction started
-	last int64   // highest tag that was given
-	tag  int64   // of the band among the bands
+	heap []entry
+	v    int64 // tag at which the last transaction started
+	last int64 // highest tag that was given
+	tag  int64 // of the band among the bands
 }
 
 // stride is how far a transaction of band b moves the band's tag. What the order
@@ -60,103 +60,109 @@ func (o *Order) stride(b uint8) int64 {
 	return int64(100*strideUnit) / int64(share)
 }
 
-// A flow's place in the heap of a band is kept in its line, so that it can leave
-// from the middle.
+// entry is a flow's line in the heap of a band. Where in the heap it is stands in the
+// line, so that it can leave from the middle. Four entries are a cache line, so the
+// heap has four branches.
+type entry struct {
+	tag  int64
+	turn uint32 // of equal tags the one that was given first is next
+	flow int32  // index into Order.flows
+}
 
-func (o *Order) push(b uint8, f int32) {
-	h := append(o.bands[b].heap, f)
-	o.bands[b].heap = h
-	o.up(b, len(h)-1)
+const branches = 4
+
+func (e *entry) before(k *entry) bool {
+	return e.tag < k.tag || e.tag == k.tag && int32(e.turn-k.turn) < 0
+}
+
+// entryOf gives a flow's line a tag.
+func (o *Order) entryOf(bd *band, b uint8, f int32, tag int64) entry {
+	o.turns++
+	o.flows[f].lines[b].tag = tag
+	bd.last = max(bd.last, tag)
+	return entry{tag, o.turns, f}
+}
+
+// put is where an entry comes to rest.
+func (o *Order) put(b uint8, at int, e entry) {
+	o.bands[b].heap[at] = e
+	o.flows[e.flow].lines[b].at = int32(at)
+}
+
+func (o *Order) push(b uint8, e entry) {
+	o.bands[b].heap = append(o.bands[b].heap, e)
+	o.up(b, len(o.bands[b].heap)-1, e)
 }
 
 func (o *Order) pull(b uint8, f int32) {
 	at := int(o.flows[f].lines[b].at)
 	h := o.bands[b].heap
-	end := len(h) - 1
+	last := len(h) - 1
+	e := h[last]
+	o.bands[b].heap = h[:last]
 	o.flows[f].lines[b].at = -1
-	moved := h[end]
-	o.bands[b].heap = h[:end]
-	if at == end {
-		return
+	switch {
+	case at == last:
+	case at > 0 && e.before(&h[(at-1)/branches]):
+		o.up(b, at, e)
+	default:
+		o.down(b, at, e)
 	}
-	h[at] = moved
-	o.flows[moved].lines[b].at = int32(at)
-	o.down(b, at)
-	o.up(b, int(o.flows[moved].lines[b].at))
 }
 
-// tag sets a line's tag.
-func (o *Order) tag(bd *band, l *line, tag int64) {
-	o.turns++
-	l.tag, l.turn = tag, o.turns
-	bd.last = max(bd.last, tag)
-}
-
-// before reports whether a line is served before another.
-func (l *line) before(k *line) bool {
-	return l.tag < k.tag || l.tag == k.tag && int32(l.turn-k.turn) < 0
-}
-
-func (o *Order) up(b uint8, at int) {
+// up puts an entry at a place or above it.
+func (o *Order) up(b uint8, at int, e entry) {
 	h := o.bands[b].heap
-	f := h[at]
-	l := &o.flows[f].lines[b]
 	for at > 0 {
-		over := (at - 1) / 2
-		k := &o.flows[h[over]].lines[b]
-		if !l.before(k) {
+		over := (at - 1) / branches
+		if !e.before(&h[over]) {
 			break
 		}
-		h[at] = h[over]
-		k.at = int32(at)
+		o.put(b, at, h[over])
 		at = over
 	}
-	h[at] = f
-	l.at = int32(at)
+	o.put(b, at, e)
 }
 
-func (o *Order) down(b uint8, at int) {
+// down puts an entry at a place or below it.
+func (o *Order) down(b uint8, at int, e entry) {
 	h := o.bands[b].heap
-	f := h[at]
-	l := &o.flows[f].lines[b]
 	for {
-		under := 2*at + 1
-		if under >= len(h) {
+		first := branches*at + 1
+		if first >= len(h) {
 			break
 		}
-		k := &o.flows[h[under]].lines[b]
-		if under+1 < len(h) {
-			if r := &o.flows[h[under+1]].lines[b]; r.before(k) {
-				k = r
-				under++
+		best := first
+		for k := first + 1; k < min(first+branches, len(h)); k++ {
+			if h[k].before(&h[best]) {
+				best = k
 			}
 		}
-		if !k.before(l) {
+		if !h[best].before(&e) {
 			break
 		}
-		h[at] = h[under]
-		k.at = int32(at)
-		at = under
+		o.put(b, at, h[best])
+		at = best
 	}
-	h[at] = f
-	l.at = int32(at)
+	o.put(b, at, e)
 }
 
-// least returns the flow with the lowest tag below at that may have another slot,
-// -1 when there is none. Only what may not is walked through: each of those holds
-// its full share of the slots, so they are few.
-func (o *Order) least(b uint8, at int) int32 {
+// least returns where in the heap below at the first flow is that may have another
+// slot, -1 when there is none. Only what may not is walked through: each of those
+// holds its full share of the slots, so they are few.
+func (o *Order) least(b uint8, at int) int {
 	h := o.bands[b].heap
 	if at >= len(h) {
 		return -1
 	}
-	f := h[at]
-	if !o.full(f) {
-		return f
+	if !o.full(h[at].flow) {
+		return at
 	}
-	left, right := o.least(b, 2*at+1), o.least(b, 2*at+2)
-	if left < 0 || right >= 0 && o.flows[right].lines[b].before(&o.flows[left].lines[b]) {
-		return right
+	best := -1
+	for k := branches*at + 1; k <= branches*at+branches; k++ {
+		if c := o.least(b, k); c >= 0 && (best < 0 || h[c].before(&h[best])) {
+			best = c
+		}
 	}
-	return left
+	return best
 }

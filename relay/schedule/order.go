@@ -65,7 +65,6 @@ type line struct {
 	tag  int64
 	head uint32 // the bucket that is next in its ring
 	at   int32  // in the band's heap; -1: not in it
-	turn uint32 // of equal tags the one that got its tag first is next
 	any  bool   // there is a ring
 }
 
@@ -116,9 +115,7 @@ func (o *Order) arise(b uint8, f int32) {
 	if len(bd.heap) == 0 {
 		bd.tag = max(bd.tag, o.v)
 	}
-	l := &o.flows[f].lines[b]
-	o.tag(bd, l, max(l.tag, bd.v))
-	o.push(b, f)
+	o.push(b, o.entryOf(bd, b, f, max(o.flows[f].lines[b].tag, bd.v)))
 }
 
 // Remove tells that nothing in the bucket is ready any more.
@@ -161,13 +158,13 @@ func (o *Order) Next(nowMilli int64) (bucket uint32, ok bool) {
 		if b == int(BandRetry) && o.retries > 0 && float64(o.retries+1) > o.o.RetryShare*float64(o.inflight+1) && !o.probe {
 			continue
 		}
-		if f := o.least(uint8(b), 0); f >= 0 {
-			return o.flows[f].lines[b].head, true
+		if at := o.least(uint8(b), 0); at >= 0 {
+			return o.flows[o.bands[b].heap[at].flow].lines[b].head, true
 		}
 	}
 	// Whoever has its full share may have more when nobody else wants it.
 	if b := o.nextBand(0); b >= 0 {
-		return o.flows[o.bands[b].heap[0]].lines[b].head, true
+		return o.flows[o.bands[b].heap[0].flow].lines[b].head, true
 	}
 	return 0, false
 }

@@ -22,9 +22,8 @@ func (o *Order) Took(bucket uint32, bytes int64, recipients int) {
 	}
 	// A flow that was passed over because it was full has not saved that up.
 	bd.v = max(bd.v, l.tag)
-	o.tag(bd, l, bd.v+max(cost, 1))
-	if l.at >= 0 {
-		o.down(b, int(l.at))
+	if e := o.entryOf(bd, b, f, bd.v+max(cost, 1)); l.at >= 0 {
+		o.down(b, int(l.at), e)
 	}
 	if n.line&linked != 0 {
 		l.head = n.next
