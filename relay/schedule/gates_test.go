@@ -178,7 +178,7 @@ func TestPrivateTrouble(t *testing.T) {
 	}
 }
 
-// Covers D6.
+// Covers D6, O9.
 func TestBoundsOfLaneSourceProviderAndAll(t *testing.T) {
 	key := Key{"out", "a.example", "big"}
 	tests := []struct {
@@ -203,52 +203,87 @@ func TestBoundsOfLaneSourceProviderAndAll(t *testing.T) {
 			r.l.Success(r.now, 1, r.addr(0), time.Second)
 		}
 		d := r.l.Decide(r.now, 1000)
-		if st := r.l.State(r.now); st.Connections != tt.want || d.Gate != tt.gate || st.Gate != tt.gate {
+		if st := r.l.State(r.now); st.Connections != tt.want || d.Gate != tt.gate || st.Gate != tt.gate || st.Since.IsZero() {
 			t.Errorf("%s: %d connections, gate %v; want %d, %v", tt.name, st.Connections, d.Gate, tt.want, tt.gate)
 		}
 	}
 }
 
-// In no second does more pass than the rates let, and what Take says to wait is
-// exactly enough.
+// Over any time no more connections are opened than the rate lets.
 // Covers D6.
-func TestRates(t *testing.T) {
-	r := newRig(t, 1, Options{}, Caps{MessagesPerSecond: 5, ConnectsPerSecond: 2})
-	r.s.Source("out", Caps{MessagesPerSecond: 3})
-	opened, taken := 0, 0
-	for range 10_000 { // ten seconds, busy ones
+func TestConnectRate(t *testing.T) {
+	r := newRig(t, 1, Options{}, Caps{ConnectsPerSecond: 2})
+	opened := 0
+	for range 10_000 {
 		for r.open(1000) > 0 {
 			opened++
-			r.close(0)
+			r.l.Closed(r.now, netip.Addr{})
 		}
+		r.pass(time.Millisecond)
+	}
+	if opened < 20 || opened > 22 {
+		t.Errorf("%d connections in ten seconds", opened)
+	}
+	for r.open(1000) > 0 {
+		r.l.Closed(r.now, netip.Addr{})
+	}
+	if d := r.gate(1000, GateRate); !d.Until.After(r.now) || d.Since.After(r.now) {
+		t.Errorf("%+v", d)
+	}
+}
+
+// No more messages pass than each of the rates lets, and what Take says to wait is
+// enough.
+// Covers D6.
+func TestMessageRates(t *testing.T) {
+	r := newRig(t, 1, Options{}, Caps{MessagesPerSecond: 5})
+	r.s.Source("out", Caps{MessagesPerSecond: 3})
+	r.connect(1000)
+	taken := 0
+	for range 10_000 {
 		if ok, _ := r.l.Take(r.now, 1); ok {
 			taken++
 		}
 		r.pass(time.Millisecond)
 	}
-	if opened < 20 || opened > 22 || taken < 30 || taken > 33 {
-		t.Errorf("in ten seconds %d connections and %d messages", opened, taken)
+	if taken < 30 || taken > 33 {
+		t.Errorf("%d messages in ten seconds", taken)
 	}
 	ok, wait := r.l.Take(r.now, 1)
 	for ok {
 		ok, wait = r.l.Take(r.now, 1)
 	}
-	if r.l.State(r.now).Gate != GateSource {
-		t.Errorf("gate %v", r.l.State(r.now).Gate)
+	if g := r.l.State(r.now); g.Gate != GateSource || g.Since.After(r.now) || !g.Until.After(r.now) {
+		t.Errorf("%+v", g)
 	}
-	r.pass(wait - 1)
-	if ok, again := r.l.Take(r.now, 1); ok {
-		t.Errorf("%v %v", ok, again)
-	}
-	r.pass(1)
+	r.pass(wait)
 	if ok, _ := r.l.Take(r.now, 1); !ok {
 		t.Error("no message after the wait")
 	}
-	for r.open(1000) > 0 {
-		r.close(0)
+	for ok = true; ok; {
+		ok, _ = r.l.Take(r.now, 1)
 	}
-	if d := r.gate(1000, GateRate); !d.Until.After(r.now) {
-		t.Errorf("%+v", d)
+	r.close(0)
+	if d := r.l.Decide(r.now, 1000); d.Open != 0 || d.Gate != GateSource || d.Until.Sub(r.now) > time.Second/3 {
+		t.Errorf("a connection that may not send: %+v", d)
+	}
+}
+
+// Connections that wait for one rate come back one after the other, not all for the
+// same token.
+func TestThoseWhoWaitForARateTakeTurns(t *testing.T) {
+	r := newRig(t, 1, Options{LaneConnections: 8}, Caps{MessagesPerSecond: 10})
+	r.grow(8)
+	for ok := true; ok; {
+		ok, _ = r.l.Take(r.now, 1)
+	}
+	seen := map[time.Duration]bool{}
+	for range 8 {
+		_, wait := r.l.Take(r.now, 1)
+		seen[wait.Round(50*time.Millisecond)] = true
+	}
+	if len(seen) < 7 {
+		t.Errorf("8 connections wait for %v", seen)
 	}
 }
 

@@ -172,11 +172,19 @@ func (l *Lane) placeLocked(at instant) (Gate, instant, *laneList) {
 			return gate, at + bucketWait(g.connects, now, g.connectRate), nil
 		}
 	}
+	// A connection that may not send is none too few: with others open, or a while to
+	// go, it would only wait.
+	if gate, wait := l.emptyLocked(now); wait > connectAhead || wait > 0 && l.conns > 0 {
+		return gate, at + instant(wait), nil
+	}
 	if !l.s.roomLocked(l.site, at) {
 		return GateGlobal, look, &l.site.waiting
 	}
 	return GateNone, 0, nil
 }
+
+// connectAhead is how long before it may send a connection is opened.
+const connectAhead = 200 * time.Millisecond
 
 // bucketWait is how long until a bucket has a token.
 func bucketWait(b limit.Bucket, now time.Time, r limit.Rate) instant {

@@ -26,7 +26,9 @@ func (l *Lane) spareLocked(at instant, cameUp bool) {
 	if !cameUp || l.asked != l.mark || l.ready == 0 {
 		return
 	}
-	l.enough, l.run = max(l.conns, 1), 0
+	if l.state == closed {
+		l.enough, l.run = max(l.conns, 1), 0
+	}
 	if l.conns > 0 {
 		return
 	}

@@ -121,7 +121,6 @@ type simLane struct {
 	site    *simSite
 	ready   int
 	buckets map[uint32]*simLine
-	probe   bool
 	alarm   time.Time
 }
 
