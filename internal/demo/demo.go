@@ -1,6 +1,8 @@
 // Package demo is the appliance at work in one process: a generator sends real
-// SMTP over many connections, the relay queues and hands on, a scripted server
-// takes, greylists and refuses. It ends with the account of every message.
+// SMTP over many connections, and the relay delivers to a made-up world of a
+// thousand domains with name service of their own. Some of its servers greylist,
+// refuse, allow few connections or are slow, and one is dead. It ends with the
+// account of every message: each was delivered, or its sender was told.
 //
 // # Concurrency
 //
@@ -12,17 +14,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"postrider/bench/load"
-	"postrider/bench/sink"
 	"postrider/internal/app"
 	"postrider/internal/config"
-	"postrider/internal/mail"
 	"postrider/queue"
 )
 
@@ -30,7 +29,8 @@ import (
 type Options struct {
 	Messages    int64         // 0: 20,000
 	Connections int           // 0: 50
-	Patience    time.Duration // for everything to be delivered; 0: 50 s
+	Lifetime    time.Duration // how long the relay tries; 0: 20 s
+	Patience    time.Duration // for everything to end; 0: 50 s
 	Out         io.Writer     // where it tells; required
 	Terminal    bool          // Out is one: a bar instead of lines
 }
@@ -42,22 +42,17 @@ func (o Options) withDefaults() Options {
 	if o.Connections <= 0 {
 		o.Connections = 50
 	}
+	if o.Lifetime <= 0 { // what goes to the dead site is given up while one still looks on
+		o.Lifetime = 20 * time.Second
+	}
 	if o.Patience <= 0 {
 		o.Patience = 50 * time.Second
 	}
 	return o
 }
 
-// ErrImbalance says that a message is not accounted for.
+// ErrImbalance says that a message is not accounted for, or has not ended.
 var ErrImbalance = errors.New("the ledger does not balance")
-
-// The world outside: one recipient in twenty is put off at first, one in a
-// hundred does not exist.
-const (
-	greylistedPercent = 5
-	unknownPercent    = 1
-	runID             = 1
-)
 
 // Run shows the whole way once. It returns ErrImbalance when a message is lost.
 func Run(ctx context.Context, o Options) error {
@@ -74,9 +69,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer world.wait()
-	defer cancel()
-	a, err := app.Start(ctx, settings(dir, world.address), app.Options{Version: "demo"})
+	defer world.close()
+	a, err := app.Start(ctx, o.settings(dir, world), app.Options{Version: "demo"})
 	if err != nil {
 		return err
 	}
@@ -86,16 +80,19 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(err, a.Stop(stopping, "the demonstration is over"))
 }
 
-// settings are the built-in defaults with a free port, a folder of its own and
-// retries that one can wait for.
-func settings(dir, nextHop string) *config.Config {
+// settings are the built-in defaults with a free port, a folder of its own, the
+// world's name service, and retries that one can wait for.
+func (o Options) settings(dir string, w *world) *config.Config {
 	const anyPort = "127.0.0.1:0"
 	cfg := config.Default()
 	cfg.Hostname = "demo.postrider.test"
 	cfg.DataDir = filepath.Join(dir, "data")
 	cfg.Listeners = []config.Listener{{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServiceRelay, TLS: config.TLSOptional}}
-	cfg.Routes = []config.Route{{Domain: "*", Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: nextHop}}}
+	cfg.DNS.Servers = []string{w.resolver()}
+	cfg.Outbound.Port = w.port
+	cfg.Outbound.AllowPrivateTargets = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	cfg.Queue.RetryMin = time.Second
+	cfg.Queue.Lifetime = o.Lifetime
 	cfg.Admin.Socket = filepath.Join(cfg.DataDir, "admin.sock")
 	cfg.Log.Events = filepath.Join(cfg.DataDir, "events.jsonl")
 	return cfg
@@ -103,33 +100,40 @@ func settings(dir, nextHop string) *config.Config {
 
 // play sends everything and waits until the queue holds nothing that moves.
 func (o Options) play(ctx context.Context, a *app.App, w *world) error {
-	fmt.Fprintf(o.Out, "relay on %s, next hop on %s (greylists %d%%, refuses %d%%); %d messages of 1 to 256 KiB over %d connections\n",
-		a.Addresses()[0], w.address, greylistedPercent, unknownPercent, o.Messages, o.Connections)
-	var acked atomic.Int64
+	fmt.Fprintf(o.Out, "relay on %s, name service on %s; %d messages of 1 to 256 KiB over %d connections to %d domains:\n%s\n",
+		a.Addresses()[0], w.resolver(), o.Messages, o.Connections, len(w.domains), w.describe())
+	domains, err := load.ParseDomains(recipients)
+	if err != nil {
+		return err
+	}
 	generator, err := load.New(load.Options{
-		Address: a.Addresses()[0], Conns: o.Connections, Messages: o.Messages, Run: runID,
+		Address: a.Addresses()[0], Conns: o.Connections, Messages: o.Messages, Ledger: w.ledger, Sender: "load@" + senderDomain, Domains: domains,
 		Sizes: load.MixSizes(load.Size{Bytes: 1 << 10, Weight: 30}, load.Size{Bytes: 4 << 10, Weight: 45}, load.Size{Bytes: 16 << 10, Weight: 20}, load.Size{Bytes: 64 << 10, Weight: 4}, load.Size{Bytes: 256 << 10, Weight: 1}),
-		Acked: func(load.Ack) { acked.Add(1) },
 	})
 	if err != nil {
 		return err
 	}
 	began := time.Now()
+	w.farm.Begin(began, 0)
 	bar := newProgress(o)
 	result := make(chan load.Result, 1)
 	go func() { result <- generator.Run(ctx) }()
-	waited := o.watch(ctx, a, bar, &acked, result)
-	return o.account(a, w, waited, time.Since(began))
+	sent := o.watch(ctx, a, w, bar, result)
+	return o.account(a, w, sent, time.Since(began))
 }
+
+// settled is how long nothing must have moved for what is owed to be lost.
+const settled = 2 * time.Second
 
 // watch shows progress until nothing moves any more or patience ends, and
 // returns what the generator says.
-func (o Options) watch(ctx context.Context, a *app.App, bar *progress, acked *atomic.Int64, result <-chan load.Result) load.Result {
+func (o Options) watch(ctx context.Context, a *app.App, w *world, bar *progress, result <-chan load.Result) load.Result {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.NewTimer(o.Patience)
 	defer deadline.Stop()
 	var sent *load.Result
+	still := time.Now() // when something moved last
 	for {
 		select {
 		case r := <-result:
@@ -143,44 +147,52 @@ func (o Options) watch(ctx context.Context, a *app.App, bar *progress, acked *at
 			}
 			return *sent
 		}
-		l := a.Engine().Ledger()
-		bar.show(acked.Load(), l.Ended, l.Queued)
-		if sent != nil && (moving(a) == 0 || ctx.Err() != nil) {
+		bar.show(w.ledger.Accepted(), w.ledger.Ended(), a.Engine().Ledger().Queued)
+		if sent == nil || moving(a) > 0 {
+			still = time.Now()
+		}
+		// A notice comes to be as the last recipient that it tells of goes, so that for
+		// a moment nothing seems to be left.
+		if done := w.ledger.Owed() == 0 && moving(a) == 0 || time.Since(still) > settled; sent != nil && (done || ctx.Err() != nil) {
 			bar.end()
 			return *sent
 		}
 	}
 }
 
-// moving counts the recipients that still go somewhere by themselves.
-func moving(a *app.App) int64 {
+// moving counts the recipients that still go somewhere by themselves; a failed
+// one does until its sender has been told.
+func moving(a *app.App) (n int64) {
 	c := a.Engine().Queue().Counts()
-	return c.States[queue.Ready].Recipients + c.States[queue.InFlight].Recipients + c.States[queue.Deferred].Recipients
+	for _, state := range []queue.State{queue.Ready, queue.InFlight, queue.Deferred, queue.Failed} {
+		n += c.States[state].Recipients
+	}
+	return n
 }
 
 // account prints the ledger: what the generator was promised against what the
-// next hop got and the queue holds. The two ends count for themselves.
+// world got, what came back to the sender, and what the queue holds. Both ends
+// count for themselves.
 func (o Options) account(a *app.App, w *world, sent load.Result, took time.Duration) error {
-	queued := a.Engine().Ledger().Queued
-	failed := a.Engine().Queue().Counts().States[queue.Failed].Recipients
-	got := w.ledger.Totals()
-	counts := w.sink.Counts()
-	fmt.Fprintf(o.Out, "%.1f s, %.0f messages/s end to end, 250 after p50 %s p99 %s; next hop: %d puts off, %d refusals\n",
-		took.Seconds(), float64(sent.Accepted)/took.Seconds(), micros(sent.Response.ValueAtQuantile(50)),
-		micros(sent.Response.ValueAtQuantile(99)), counts.Deferred, counts.Refused)
-	if failed > 0 {
-		fmt.Fprintf(o.Out, "%d recipients were refused for good: they stay in the queue as failed, with the reply\n", failed)
-	}
+	all := w.ledger.Totals(a.Engine().Ledger().Queued)
+	imbalance := a.Engine().Ledger().Imbalance()
+	counts, told := w.farm.Counts(), w.farm.Notices()
+	fmt.Fprintf(o.Out, "%.1f s to the end of the last; 250 after p50 %s p99 %s, delivered after p50 %s p99 %s\n", took.Seconds(),
+		micros(sent.Response.ValueAtQuantile(50)), micros(sent.Response.ValueAtQuantile(99)),
+		micros(w.farm.EndToEnd().ValueAtQuantile(50)), micros(w.farm.EndToEnd().ValueAtQuantile(99)))
+	fmt.Fprintf(o.Out, "the world put off %d times and refused %d; the sender was told of %d that failed; %d DNS queries\n",
+		counts.Deferred, counts.Refused, told.Bounces, w.queries())
 	if sent.Err != nil {
 		fmt.Fprintf(o.Out, "generator: %v\n", sent.Err)
 	}
-	lost := sent.AcceptedDuties - got.Duties - queued
-	imbalance := a.Engine().Ledger().Imbalance()
-	if got.Duplicates+got.Strange+counts.BadHash+counts.Misdirected > 0 {
-		fmt.Fprintf(o.Out, "duplicates %d, never sent %d, damaged %d, misdirected %d\n", got.Duplicates, got.Strange, counts.BadHash, counts.Misdirected)
+	wrong := all.Duplicated + all.Corrupted + all.Phantom + all.Strange + all.AfterBounce + all.FalseBounces + counts.Misdirected
+	if wrong > 0 {
+		fmt.Fprintf(o.Out, "duplicates %d, damaged %d, never sent %d, of nobody %d, bounced and delivered %d, misdirected %d\n",
+			all.Duplicated, all.Corrupted, all.Phantom, all.Strange, all.AfterBounce+all.FalseBounces, counts.Misdirected)
 	}
-	fmt.Fprintf(o.Out, "accepted %d = delivered %d + bounced 0 + queued %d, lost %d\n", sent.AcceptedDuties, got.Duties, queued, lost)
-	if lost != 0 || imbalance != 0 || sent.AcceptedDuties != o.Messages || got.Duplicates+got.Strange+counts.BadHash+counts.Misdirected != 0 {
+	fmt.Fprintf(o.Out, "accepted %d = delivered %d + bounced %d + queued %d, lost %d\n",
+		all.Accepted, all.Once+all.Duplicated, all.Bounced, all.Queued, all.Lost)
+	if all.Lost != 0 || all.Queued != 0 || imbalance != 0 || all.Accepted != o.Messages || wrong != 0 {
 		return ErrImbalance
 	}
 	return nil
@@ -189,31 +201,3 @@ func (o Options) account(a *app.App, w *world, sent load.Result, took time.Durat
 func micros(us int64) time.Duration {
 	return (time.Duration(us) * time.Microsecond).Round(10 * time.Microsecond)
 }
-
-// world is the next hop.
-type world struct {
-	address string
-	sink    *sink.Server
-	ledger  *sink.Ledger
-	ended   chan error
-}
-
-func newWorld(ctx context.Context) (*world, error) {
-	script, err := sink.NewScript(
-		sink.Rule{At: sink.AtRcpt, Percent: unknownPercent, Reply: "550 5.1.1 no such mailbox"},
-		sink.Rule{At: sink.AtRcpt, Percent: greylistedPercent, Reply: "451 4.7.1 greylisted, try again later"},
-	)
-	if err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	w := &world{address: l.Addr().String(), ledger: sink.NewLedger(), ended: make(chan error, 1)}
-	w.sink = sink.New(sink.Options{Script: script, Ledger: w.ledger, Verify: true})
-	go func() { w.ended <- w.sink.Serve(ctx, l) }()
-	return w, nil
-}
-
-func (w *world) wait() { <-w.ended }
