@@ -18,7 +18,7 @@ func speaks(t target.Target) []string {
 		return []string{"lmtp", "pop3", "imap", "auth", "tls"}
 	case "direct":
 		return []string{"smtp", "direct"}
-	case "postfix", "exim", "opensmtpd":
+	case "postrider", "postfix", "exim", "opensmtpd":
 		return []string{"smtp", "mx", "tls"}
 	case "gosmtp":
 		return []string{"smtp", "auth"}

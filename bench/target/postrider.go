@@ -150,6 +150,7 @@ max_message_size = %d
 	if s.need.RetryFirst > 0 {
 		fmt.Fprintf(&b, "\n[queue]\nretry_min = %q\n", max(time.Second, s.need.RetryFirst).String()) // its least
 	}
+	b.WriteString("\n[bounce]\nper_victim = 1000000\n") // all notices go to the one sender of a load
 	if s.extra != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(s.extra))
 	}

@@ -91,6 +91,7 @@ func (o Options) settings(dir string, w *world) *config.Config {
 	cfg.DNS.Servers = []string{w.resolver()}
 	cfg.Outbound.Port = w.port
 	cfg.Outbound.AllowPrivateTargets = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	cfg.Bounce.PerVictim = 1_000_000 // all notices go to the one sender
 	cfg.Queue.RetryMin = time.Second
 	cfg.Queue.Lifetime = o.Lifetime
 	cfg.Admin.Socket = filepath.Join(cfg.DataDir, "admin.sock")
