@@ -13,7 +13,7 @@ import (
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show the whole way on loopback: generator, relay, next hop, and the ledger",
+		Short: "Show the whole way on loopback: generator, relay, a world of 1,000 domains, and the ledger",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
