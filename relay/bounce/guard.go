@@ -8,7 +8,7 @@ import (
 
 // GuardOptions bound the notices that leave.
 type GuardOptions struct {
-	PerVictim int // to one address in an hour; 0: 200
+	PerVictim int // to one address in an hour; 0: any number
 	All       int // in an hour; 0: 20,000
 	Entries   int // addresses that are remembered at a time; 0: 10,000
 }
@@ -35,7 +35,6 @@ func NewGuard(o GuardOptions) *Guard {
 			*v = d
 		}
 	}
-	def(&o.PerVictim, 200)
 	def(&o.All, 20_000)
 	def(&o.Entries, 10_000)
 	return &Guard{o: o, seed: maphash.MakeSeed(), each: make(map[uint64]int64)}
@@ -48,11 +47,15 @@ func (g *Guard) Allow(now time.Time, victim []byte) bool {
 	at := now.UnixNano()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	one, ok := spend(g.each[key], at, g.o.PerVictim)
+	all, ok := spend(g.all, at, g.o.All)
 	if !ok {
 		return false
 	}
-	all, ok := spend(g.all, at, g.o.All)
+	if g.o.PerVictim <= 0 {
+		g.all = all
+		return true
+	}
+	one, ok := spend(g.each[key], at, g.o.PerVictim)
 	if !ok {
 		return false
 	}

@@ -132,4 +132,8 @@ func TestGuard(t *testing.T) {
 	if n := allowed(now.Add(-10000*time.Hour), "v@example.org", 50); n != 10 {
 		t.Errorf("%d after the clock was set back", n)
 	}
+	g = bounce.NewGuard(bounce.GuardOptions{All: 25})
+	if n := allowed(now, "v@example.org", 50); n != 25 || g.Len() != 0 {
+		t.Errorf("%d to one address without a bound for it, %d remembered", n, g.Len())
+	}
 }
