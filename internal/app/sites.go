@@ -136,7 +136,7 @@ func least[T cmp.Ordered](a, b T) T {
 // templatesOf loads the operator's words of notices.
 func templatesOf(cfg *config.Config) (*bounce.Templates, error) {
 	if cfg.Bounce.Templates == "" {
-		return nil, nil
+		return bounce.Builtin() // parsed here once, not for each notice
 	}
 	t, err := bounce.LoadTemplates(os.DirFS(cfg.Bounce.Templates), "")
 	if err != nil {
