@@ -123,12 +123,22 @@ func (e *Engine) flushLog() {
 	for {
 		e.markLogged()
 		e.watchClock()
+		e.watchAliases()
 		select {
 		case <-e.flushNow:
 		case <-tick.C:
 		case <-e.flushed:
 			e.markLogged()
 			return
+		}
+	}
+}
+
+// watchAliases reads the file of aliases again when it has changed.
+func (e *Engine) watchAliases() {
+	if f := e.rules.Load().Resolve.Aliases; f != nil {
+		if changed, err := f.Refresh(); changed || err != nil {
+			e.o.Log.Store("aliases", err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"postrider/internal/mail"
 	"postrider/internal/message"
 	"postrider/queue"
-	"postrider/relay/route"
+	"postrider/relay/resolve"
 	"postrider/relay/smtp"
 	"postrider/relay/smtpd"
 )
@@ -19,6 +19,7 @@ var (
 	statusQueueFull   = mail.NewStatus(452, 4, 3, 1, "insufficient system storage, try again later")
 	statusNotStored   = mail.NewStatus(451, 4, 3, 0, "the message could not be stored, try again later")
 	statusStopping    = mail.NewStatus(421, 4, 3, 2, "system is shutting down, try again later")
+	statusTooMany     = mail.NewStatus(452, 4, 5, 3, "too many recipients")
 	statusNoRouteYet  = mail.NewStatus(451, 4, 3, 5, "no delivery to this domain is set up here")
 	statusRouteReject = mail.NewStatus(550, 5, 7, 1, "mail to this domain is not accepted here")
 )
@@ -28,6 +29,10 @@ var (
 func (e *Engine) Handler(localOnly bool) smtpd.Handler {
 	return &intake{e: e, localOnly: localOnly}
 }
+
+// maxRecipients bounds what a message's recipients may come to when aliases are
+// expanded.
+const maxRecipients = 1 << 16
 
 type intake struct {
 	e         *Engine
@@ -52,6 +57,11 @@ type session struct {
 	draft *queue.Draft
 	seen  addressSet
 	text  []byte // scratch for addresses and replies
+
+	answer   resolve.Answer // scratch of Rcpt
+	trace    resolve.Trace  // aliases of the transaction
+	named    int            // RCPT commands that were accepted
+	expanded *mail.Envelope // aliases whose sender is owed a notice of their expansion; nil: none
 }
 
 // Mail implements smtpd.Session: a draft is opened here, so that a full disk is
@@ -64,6 +74,8 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	}
 	s.draft = d
 	s.seen.reset()
+	s.trace.Reset()
+	s.named, s.expanded = 0, nil
 	env := d.Envelope()
 	s.text = from.AppendText(s.text[:0])
 	env.Sender = env.Keep(s.text)
@@ -82,54 +94,35 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 }
 
 // Rcpt implements smtpd.Session. A recipient that was named before is accepted
-// again and gets the message once (HS8).
+// again and gets the message once (HS8); one that is an alias is replaced by what
+// it stands for.
 func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
-	if len(to.Domain) == 0 { // RFC 5321 section 4.5.1: a bare postmaster, which smtpd let through
-		return s.postmaster(p)
-	}
-	client := s.c.Remote.Addr()
-	if st := s.rules.Access.Recipient(client, s.localOnly, to); !st.IsZero() {
+	env := s.draft.Envelope()
+	q := resolve.Request{Env: env, LocalOnly: s.localOnly, To: to, Notify: p.Notify, Original: p.Original}
+	if st := s.rules.Resolve.Recipient(&q, &s.answer); !st.IsZero() {
 		return st
 	}
-	switch s.planFor(to.Domain).Hop.Kind {
-	case mail.HopMX:
-		if s.e.dir == nil {
-			return statusNoRouteYet
+	if len(env.Recipients)+len(s.answer.Recipients) > maxRecipients {
+		return statusTooMany
+	}
+	s.named++
+	for i := range s.answer.Recipients {
+		r := &s.answer.Recipients[i]
+		if s.seen.add(env.Recipients, r.Address) {
+			env.AddRecipient(r.Address, r.Notify, r.Original)
+			env.Recipients[len(env.Recipients)-1].Forwarded = r.Forwarded
 		}
-	case mail.HopLocal, mail.HopNone:
-		return statusNoRouteYet
-	case mail.HopReject:
-		return statusRouteReject
 	}
-	s.text = to.AppendText(s.text[:0])
-	s.add(p)
+	if s.answer.Aliased {
+		s.text = to.AppendText(s.text[:0])
+		s.trace.Add(s.text)
+		s.noteExpansion(p)
+	}
 	return mail.Status{}
 }
 
-// planFor returns what the routes say of a domain for mail of this transaction.
-func (s *session) planFor(domain []byte) *route.Plan {
-	var scratch [route.MaxSelector]byte
-	return s.rules.Routes.Lookup(domain, s.rules.Routes.AppendSelector(scratch[:0], s.draft.Envelope()))
-}
-
-// postmaster takes mail for whoever runs this system, from anyone; without an
-// address for it the mail is held, since no domain means the hold lane.
-func (s *session) postmaster(p *smtp.RcptParams) mail.Status {
-	s.text = append(s.text[:0], "postmaster"...)
-	if len(s.rules.Postmaster) > 0 {
-		s.text = append(s.text[:0], s.rules.Postmaster...)
-	}
-	s.add(p)
-	return mail.Status{}
-}
-
-// add puts the address in s.text on the envelope unless it is there already.
-func (s *session) add(p *smtp.RcptParams) {
-	env := s.draft.Envelope()
-	if s.seen.add(env.Recipients, s.text) {
-		env.AddRecipient(s.text, p.Notify, p.Original)
-	}
-}
+// DeliveredTo finds a message that another system and ours forward to each other.
+func (s *session) DeliveredTo(value []byte) mail.Status { return s.trace.DeliveredTo(value) }
 
 // Data implements smtpd.Session: our trace line comes first (RFC 5321 section
 // 4.4).
@@ -143,6 +136,7 @@ func (s *session) Data() mail.Status {
 		r.For = env.Recipients[0].Address
 	}
 	s.text = message.AppendReceived(s.text[:0], &r)
+	s.text = s.trace.AppendField(s.text, s.named)
 	return s.Write(s.text)
 }
 
@@ -161,13 +155,16 @@ func (s *session) Commit() mail.Status {
 	s.draft = nil
 	env := d.Envelope()
 	env.SizeBytes = d.Size()
+	env.RequireTLS, env.TLSWaived = s.c.RequireTLS, s.c.TLSWaived
 	id := env.ID
+	s.takeExpansions(env)
 	// The queue calls Engine.durable between the sync and the first lease, so
 	// the log line of the acceptance stands before those of its deliveries.
 	if err := d.CommitBy(s.e.work, s.c.AcceptDeadline()); err != nil {
 		return refusal(err)
 	}
 	s.e.o.Metrics.AcceptSeconds(s.e.o.Clock().Sub(start))
+	s.tellExpansions()
 	s.text = append(s.text[:0], "queued as "...)
 	s.text = id.AppendText(s.text)
 	return mail.Status{Code: 250, Enhanced: mail.Enhanced{Class: 2}, Text: s.text}

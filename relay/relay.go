@@ -43,6 +43,7 @@ import (
 	"postrider/relay/classify"
 	"postrider/relay/directory"
 	"postrider/relay/policy"
+	"postrider/relay/resolve"
 	"postrider/relay/route"
 	"postrider/relay/schedule"
 	"postrider/relay/site"
@@ -64,7 +65,8 @@ type Transport interface {
 type Rules struct {
 	Access     *policy.Rules
 	Routes     *route.Table
-	Postmaster []byte // address that a bare <postmaster> stands for; empty: such mail is held
+	Resolve    *resolve.Rules // what addresses at RCPT stand for; nil: themselves, by Access and Routes
+	Postmaster []byte         // address that a bare <postmaster> stands for; empty: such mail is held
 
 	Replies    *classify.Table                                   // nil: the codes alone tell what a reply means
 	Sites      *site.Options                                     // what a mail exchanger may be; nil: the zero value
@@ -225,12 +227,14 @@ func (e *Engine) Start() {
 
 // setRules puts rules in force.
 func (e *Engine) setRules(r *Rules) {
-	if r.Replies == nil {
-		filled := *r
+	filled := *r
+	if filled.Replies == nil {
 		filled.Replies = new(classify.Table)
-		r = &filled
 	}
-	e.rules.Store(r)
+	if filled.Resolve == nil {
+		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster}
+	}
+	e.rules.Store(&filled)
 }
 
 // order makes the pull order of a lane.
@@ -397,7 +401,17 @@ func (e *Engine) waits(name string) bool {
 }
 
 // senderOf returns the reverse-path of a job's transaction.
-func (e *Engine) senderOf(job *queue.Job) []byte { return job.Envelope.Sender }
+func (e *Engine) senderOf(job *queue.Job) []byte {
+	env := job.Envelope
+	if v := parseVia([]byte(job.Via)); v.marks&markForwarded == 0 {
+		return env.Sender
+	}
+	sender, err := e.rules.Load().Resolve.Sender(nil, env.Sender, e.o.Clock())
+	if err != nil {
+		return env.Sender // a receiver that checks SPF may not like it, but it is better than no attempt
+	}
+	return sender
+}
 
 // pause waits, unless the engine stops handing out; false then.
 func (e *Engine) pause(d time.Duration) bool {

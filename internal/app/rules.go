@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -8,8 +9,11 @@ import (
 	"postrider/internal/config"
 	"postrider/internal/maillog"
 	"postrider/relay"
+	"postrider/relay/aliases"
 	"postrider/relay/policy"
+	"postrider/relay/resolve"
 	"postrider/relay/route"
+	"postrider/relay/srs"
 )
 
 // rulesOf makes the snapshot that a reload swaps. An error says what of the files
@@ -27,15 +31,48 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
+	access, routes := accessOf(cfg), route.New(routesOf(cfg))
+	resolves, err := resolveOf(cfg, access, routes)
+	if err != nil {
+		return nil, err
+	}
+	var notices *route.Pool
+	if cfg.Bounce.Pool != "" {
+		notices = routes.Pool(cfg.Bounce.Pool)
+	}
 	return &relay.Rules{
-		Access:     accessOf(cfg),
-		Routes:     route.New(routesOf(cfg)),
+		NoticePool: notices,
+		Access:     access,
+		Routes:     routes,
+		Resolve:    resolves,
 		Postmaster: []byte(cfg.Local.Postmaster),
 		Replies:    replies,
 		Sites:      sites,
 		Templates:  templates,
 		Caps:       capsOf(cfg, sites),
 	}, nil
+}
+
+// resolveOf says what addresses at RCPT stand for.
+func resolveOf(cfg *config.Config, access *policy.Rules, routes *route.Table) (*resolve.Rules, error) {
+	r := &resolve.Rules{Access: access, Routes: routes, Postmaster: []byte(cfg.Local.Postmaster)}
+	var err error
+	if cfg.Aliases.File != "" {
+		if r.Aliases, err = aliases.Open(cfg.Aliases.File, aliases.Options{Local: cfg.Local.Domains, Relay: cfg.Relay.Domains}); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.SRS.Domain == "" {
+		return r, nil
+	}
+	o := srs.Options{Domain: cfg.SRS.Domain, MaxAge: cfg.SRS.MaxAge, HashLength: cfg.SRS.HashLength}
+	for _, s := range cfg.SRS.Secrets {
+		o.Secrets = append(o.Secrets, string(s))
+	}
+	if r.SRS, err = srs.New(o); err != nil {
+		return nil, fmt.Errorf("[srs]: %w", err)
+	}
+	return r, nil
 }
 
 // accessOf says whom mail is taken from.

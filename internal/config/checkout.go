@@ -17,6 +17,9 @@ func checkOutbound(d *decoder, c *Config) {
 			d.r.add(d.at[at+".pool"], fmt.Sprintf("no [[source]] has the pool or the name %q", r.Pool), "")
 		}
 	}
+	if c.Bounce.Pool != "" && !pools[c.Bounce.Pool] {
+		d.r.add(d.at["bounce.pool"], fmt.Sprintf("no [[source]] has the pool or the name %q", c.Bounce.Pool), "")
+	}
 	checkPolicies(d, c)
 	checkCaps(d, c)
 	if _, told := d.at["outbound.total_connections"]; told && c.Outbound.Connections > c.Outbound.TotalConnections {

@@ -146,5 +146,7 @@ func bounceSection() section {
 			path(func(b *Bounce) *string { return &b.Templates })},
 		field[Bounce]{"per_victim", "integer", "50", "0 to 1000000", "Notices to one address within an hour: what is above is not sent but logged, since its sender was likely forged; 0: any number.",
 			number(func(b *Bounce) *int { return &b.PerVictim }, 0, 1e6)},
+		field[Bounce]{"pool", "string", `""`, "a pool, or a source", "Sources that notices leave from, so that backscatter which slips through does not cost the others their name; empty: as the routes say.",
+			text(func(b *Bounce) *string { return &b.Pool }, nil)},
 	)
 }

@@ -96,6 +96,7 @@ type SRS struct {
 type Bounce struct {
 	Templates string // folder with the operator's texts; empty: the built-in ones
 	PerVictim int    // notices to one address in an hour; 0: any number
+	Pool      string // of sources that notices leave from; empty: as their routes say
 }
 
 // Secret is a text that is never shown: whatever formats it writes a mark instead.
