@@ -31,8 +31,8 @@ func (e *Engine) Handler(localOnly bool) smtpd.Handler {
 }
 
 // maxRecipients bounds what a message's recipients may come to when aliases are
-// expanded.
-const maxRecipients = 1 << 16
+// expanded. It is below what an addressSet can number.
+const maxRecipients = 65000
 
 type intake struct {
 	e         *Engine
@@ -61,6 +61,7 @@ type session struct {
 	answer   resolve.Answer // scratch of Rcpt
 	trace    resolve.Trace  // aliases of the transaction
 	named    int            // RCPT commands that were accepted
+	only     []byte         // the first of them, as it was named
 	expanded *mail.Envelope // aliases whose sender is owed a notice of their expansion; nil: none
 }
 
@@ -99,13 +100,19 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 	env := s.draft.Envelope()
 	q := resolve.Request{Env: env, LocalOnly: s.localOnly, To: to, Notify: p.Notify, Original: p.Original}
-	if st := s.rules.Resolve.Recipient(&q, &s.answer); !st.IsZero() {
+	st := s.rules.Resolve.Recipient(&q, &s.answer)
+	if s.answer.Cycle != "" && s.e.o.Observe != nil {
+		s.e.o.Observe.AliasCycle(s.answer.Cycle)
+	}
+	if !st.IsZero() {
 		return st
 	}
 	if len(env.Recipients)+len(s.answer.Recipients) > maxRecipients {
 		return statusTooMany
 	}
-	s.named++
+	if s.named++; s.named == 1 {
+		s.only = to.AppendText(s.only[:0])
+	}
 	for i := range s.answer.Recipients {
 		r := &s.answer.Recipients[i]
 		if s.seen.add(env.Recipients, r.Address) {
@@ -132,11 +139,11 @@ func (s *session) Data() mail.Status {
 		Helo: s.c.Helo, Client: env.Client, By: s.e.o.Hostname, Protocol: string(s.c.Protocol()),
 		TLS: s.c.TLSVersion(), ID: env.ID, Time: s.e.o.Clock(),
 	}
-	if len(env.Recipients) == 1 { // naming one of several would tell the others of a blind copy
-		r.For = env.Recipients[0].Address
+	if s.named == 1 { // naming one of several would tell the others of a blind copy
+		r.For = s.only
 	}
-	s.text = message.AppendReceived(s.text[:0], &r)
-	s.text = s.trace.AppendField(s.text, s.named)
+	s.text = s.trace.AppendField(s.text[:0], s.named)
+	s.text = message.AppendReceived(s.text, &r)
 	return s.Write(s.text)
 }
 

@@ -116,6 +116,8 @@ type Observer interface {
 	// LanePaused says that a hop could not be reached and is left alone for a
 	// while. cause is for the operator only.
 	LanePaused(lane string, reason mail.Status, pause time.Duration, cause error)
+	// AliasCycle names an address at which the aliases go round in a circle.
+	AliasCycle(address string)
 	// ClockDoubted says that the wall clock has leapt, and what follows from it.
 	ClockDoubted(err error)
 }
@@ -406,7 +408,7 @@ func (e *Engine) senderOf(job *queue.Job) []byte {
 	if v := parseVia([]byte(job.Via)); v.marks&markForwarded == 0 {
 		return env.Sender
 	}
-	sender, err := e.rules.Load().Resolve.Sender(nil, env.Sender, e.o.Clock())
+	sender, err := e.rules.Load().Resolve.Sender(nil, env.Sender, time.UnixMicro(env.ArrivedMicro))
 	if err != nil {
 		return env.Sender // a receiver that checks SPF may not like it, but it is better than no attempt
 	}

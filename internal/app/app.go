@@ -68,6 +68,9 @@ type App struct {
 	admin    *admin.Server
 	fatal    chan error
 
+	background sync.WaitGroup // checks of the start that may take long
+	stopChecks context.CancelFunc
+
 	draining atomic.Bool
 	reloaded atomic.Pointer[reloadState]
 }
@@ -82,6 +85,8 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 		metrics: metrics.New(o.Version, time.Now()),
 		census:  wire.NewCensus(),
 		fatal:   make(chan error, 1),
+
+		stopChecks: func() {},
 	}
 	a.reloaded.Store(&reloadState{cfg: cfg, at: a.start})
 	err := a.bringUp(ctx)
@@ -127,6 +132,7 @@ func (a *App) bringUp(ctx context.Context) error {
 	if err := a.openAdmin(); err != nil {
 		return err
 	}
+	a.checkSources(ctx)
 	a.engine.Start()
 	for _, s := range a.servers {
 		s.serve(a)
@@ -185,6 +191,8 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 	if a.engine != nil {
 		errs = append(errs, a.engine.Close())
 	}
+	a.stopChecks()
+	a.background.Wait()
 	if a.resolver != nil {
 		errs = append(errs, a.resolver.Close())
 	}

@@ -101,6 +101,10 @@ func (o observer) LanePaused(lane string, reason mail.Status, pause time.Duratio
 		zap.String("lane", lane), zap.String("reason", reason.String()), zap.Duration("pause", pause), zap.Error(cause))
 }
 
+func (o observer) AliasCycle(address string) {
+	o.a.diag.Warn("the aliases go round in a circle", zap.String("address", address))
+}
+
 func (o observer) ClockDoubted(err error) {
 	o.a.diag.Error("the clock has leapt; `postrider queue confirm-clock` says that it is right", zap.Error(err))
 }

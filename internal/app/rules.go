@@ -53,6 +53,13 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 	}, nil
 }
 
+// Check reads the files that a configuration names and tells what is wrong with
+// them.
+func Check(cfg *config.Config) error {
+	_, err := rulesOf(cfg)
+	return err
+}
+
 // resolveOf says what addresses at RCPT stand for.
 func resolveOf(cfg *config.Config, access *policy.Rules, routes *route.Table) (*resolve.Rules, error) {
 	r := &resolve.Rules{Access: access, Routes: routes, Postmaster: []byte(cfg.Local.Postmaster)}
