@@ -197,7 +197,10 @@ func TestCost(t *testing.T) {
 					t.Errorf("%d reads and %d writes for %d messages", r, w, batch)
 				}
 				most := 1.0
-				if c.tls != nil {
+				switch {
+				case c.tls != nil && raced: // crypto/tls has its buffers in a pool
+					most = 20 * batch
+				case c.tls != nil:
 					most = 2*batch + 10
 				}
 				if a := testing.AllocsPerRun(10, send); a > most {
