@@ -50,11 +50,11 @@ func (q *Queue) place(env *mail.Envelope, rcpt int, p *Placement) {
 
 // useBucket returns the number of the bucket of a recipient, bound to a lane, and
 // keeps it until unuse. It may call Place and Bind, so no lock may be held.
-func (q *Queue) useBucket(env *mail.Envelope, rcpt int, scratch []byte) (uint32, []byte) {
-	var p Placement
-	q.place(env, rcpt, &p)
+// p and scratch are memory to use.
+func (q *Queue) useBucket(env *mail.Envelope, rcpt int, p *Placement, scratch []byte) (uint32, []byte) {
+	q.place(env, rcpt, p)
 	scratch = rows.AppendLower(scratch[:0], mail.DomainOf(env.Recipients[rcpt].Address))
-	return q.useBucketOf(scratch, &p), scratch
+	return q.useBucketOf(scratch, p), scratch
 }
 
 func (q *Queue) useBucketOf(domain []byte, p *Placement) uint32 {

@@ -60,6 +60,7 @@ type Draft struct {
 	head     []byte
 	buckets  []uint32
 	scratch  []byte
+	place    Placement
 	w        spool.Write
 	state    atomic.Int32
 	gone     atomic.Bool   // nobody waits: w is to be left out when it can be
@@ -323,9 +324,10 @@ func (d *Draft) encode() record.BodyRef {
 func (d *Draft) findBuckets() {
 	for i := range d.env.Recipients {
 		var n uint32
-		n, d.scratch = d.q.useBucket(d.env, i, d.scratch)
+		n, d.scratch = d.q.useBucket(d.env, i, &d.place, d.scratch)
 		d.buckets = append(d.buckets, n)
 	}
+	d.place = Placement{} // it may hold on to what Options.Place has put there
 }
 
 // shortage lets an error that tells of a full disk be an ErrFull, too.

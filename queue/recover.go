@@ -251,8 +251,9 @@ func (rc *recovery) insert(id mail.ID, rec *recovered) error {
 	}
 	buckets := make([]uint32, len(env.Recipients))
 	var scratch []byte
+	var p Placement
 	for k := range env.Recipients {
-		buckets[k], scratch = q.useBucket(env, k, scratch)
+		buckets[k], scratch = q.useBucket(env, k, &p, scratch)
 	}
 	now := q.o.Clock()
 	q.mu.Lock()
