@@ -44,8 +44,8 @@ type band struct {
 // has of retries may not be more than its share even where only a band with a
 // small share competes.
 func (o *Order) stride(b uint8) int64 {
-	share := o.o.Shares[b]
 	if b == BandRetry {
+		share := o.o.Shares[b]
 		others := 0
 		for i := range o.bands[:BandRetry] {
 			if len(o.bands[i].heap) > 0 {
@@ -57,7 +57,7 @@ func (o *Order) stride(b uint8) int64 {
 			return int64(100 * strideUnit / most)
 		}
 	}
-	return int64(100*strideUnit) / int64(share)
+	return o.strides[b]
 }
 
 // entry is a flow's line in the heap of a band. Where in the heap it is stands in the

@@ -39,11 +39,12 @@ type Order struct {
 	spare int32 // first of the free entries of flows, linked by their id; -1: none
 	sweep int   // where the search for idle flows goes on
 
-	bands  [NumBands]band
-	v      int64 // time among the bands
-	probe  bool
-	opens  int64 // when the first suspended flow opens; 0: none is suspended
-	looked int64 // time of the last Next, Unix milliseconds
+	bands   [NumBands]band
+	v       int64 // time among the bands
+	strides [NumBands]int64
+	probe   bool
+	opens   int64 // when the first suspended flow opens; 0: none is suspended
+	looked  int64 // time of the last Next, Unix milliseconds
 
 	turns    uint32
 	inflight int // transactions
@@ -85,7 +86,11 @@ func NewOrder(o OrderOptions) *Order {
 	if o.RetryShare <= 0 || o.RetryShare >= 1 {
 		o.RetryShare = 0.2
 	}
-	return &Order{o: o, t: o.Buckets, index: map[uint32]int32{}, spare: -1}
+	q := &Order{o: o, t: o.Buckets, index: map[uint32]int32{}, spare: -1}
+	for b, share := range o.Shares {
+		q.strides[b] = 100 * strideUnit / int64(share)
+	}
+	return q
 }
 
 // Add tells of a bucket in which something got ready.
