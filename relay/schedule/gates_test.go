@@ -441,3 +441,25 @@ func TestGatesHaveNames(t *testing.T) {
 		seen[BandName(b)] = true
 	}
 }
+
+// A site that takes ever longer for a message is given no more connections, until it
+// is itself again.
+// Covers D7.
+func TestASiteThatGetsSlowIsGivenNoMore(t *testing.T) {
+	r := newRig(t, 1, Options{LaneConnections: 20}, Caps{})
+	r.grow(6)
+	work := func(took time.Duration) int {
+		for range 60 {
+			r.connect(1000)
+			r.l.Success(r.now, 1, r.addr(0), took)
+		}
+		return r.l.State(r.now).Window
+	}
+	slow := work(8 * time.Second)
+	if slow > 9 {
+		t.Errorf("8 times as slow, the window grew from 6 to %d", slow)
+	}
+	if n := work(time.Second); n <= slow {
+		t.Errorf("as quick as before, the window stays at %d", n)
+	}
+}
