@@ -83,6 +83,12 @@ func TestRepliesInTheWild(t *testing.T) {
 		{"550 5.0.350 Remote server returned an error -> 550 5.1.1 user unknown", "", mail.ClassNoUser, never},
 		{"571 5.7.1 Delivery not authorized", "", mail.ClassPolicy, never},
 		{"550 Przykro nam", "", mail.ClassOther, never},
+		{"504 5.5.2 <x>: Recipient address rejected: need fully-qualified address", "", mail.ClassProtocol, never},
+		{"451 4.3.0 <x@example.net>: Recipient address rejected: database not available", "", mail.ClassOther, later},
+		{"550 Mailbox <x@example.net> does not exist", "", mail.ClassNoUser, never},
+		{"421 4.7.1 Messages to x@icloud.com deferred due to excessive volume. Try again later", "apple", mail.ClassOther, later},
+		{"451 4.5.0 SMTP protocol violation, see RFC 2821", "google", mail.ClassProtocol, later},
+		{"451 4.7.5 certificate does not match", "", mail.ClassTLS, later},
 		{"499 what is this", "", mail.ClassOther, later},
 	}
 	for _, tt := range tests {

@@ -77,7 +77,7 @@ func enhancedClass(e mail.Enhanced) mail.Class {
 		if e.Detail == 3 { // too many recipients
 			return mail.ClassPolicy
 		}
-		if e.Detail != 0 {
+		if e.Detail != 0 || e.Class == 4 { // 5.5.0 is said of mailboxes, too
 			return mail.ClassProtocol
 		}
 	case 6:
@@ -93,7 +93,7 @@ func securityClass(detail uint16) mail.Class {
 	switch detail {
 	case 8, 9, 12, 13:
 		return mail.ClassAuth
-	case 10, 11, 30:
+	case 5, 10, 11, 30: // cryptographic failure; encryption needed
 		return mail.ClassTLS
 	case 16:
 		return mail.ClassSize
