@@ -89,7 +89,8 @@ type LaneState struct {
 	PausedUntil time.Time // the gate is a shut breaker; zero: it is not
 	Reason      mail.Status
 	Class       mail.Class
-	Resolves    bool // it is where mail waits for DNS
+	PerSecond   float64 // recipients delivered a second, lately
+	Resolves    bool    // it is where mail waits for DNS
 }
 
 // Lanes tells how every lane stands.
@@ -105,7 +106,7 @@ func (e *Engine) Lanes() []LaneState {
 	for _, l := range lanes {
 		s := LaneState{
 			Key: l.q.Key(), Site: l.siteName(), Source: l.to.source, Provider: l.to.provider,
-			Ready: l.q.ReadyCount(), Waiting: l.q.Waiting(), Resolves: l.to.resolves,
+			Ready: l.q.ReadyCount(), Waiting: l.q.Waiting(), Resolves: l.to.resolves, PerSecond: l.site.PerSecond(),
 		}
 		l.mu.Lock()
 		s.Connections = l.connections

@@ -63,8 +63,11 @@ type Explanation struct {
 	To     string `json:"to"`
 	From   string `json:"from,omitempty"`
 	Domain string `json:"domain,omitempty"`
-	Hop    string `json:"hop"`           // what the route says, such as "mx"
-	Via    string `json:"via,omitempty"` // the rule that chose it
+	Hop    string `json:"hop"` // what the route says, such as "mx"
+	// Site is where it would wait, from Source; empty: the default source.
+	Site     string `json:"site,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Source   string `json:"source,omitempty"`
 	// Refused is why there is no site: the domain does not exist, takes no mail ...
 	Refused  string         `json:"refused,omitempty"`
 	Hello    string         `json:"hello,omitempty"` // name in EHLO

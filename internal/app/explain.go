@@ -28,11 +28,12 @@ func (o operatorQueue) recipient(env *mail.Envelope, r *queue.RecipientState) ad
 		a.Due = &due
 	}
 	a.Why = why(r, &w, reason(status, remote))
+	class := o.e.ClassOf(status)
 	if status.IsZero() && r.State == queue.Ready {
-		status = w.Reason // nothing was said of it yet, but of its site
+		status, class = w.Reason, w.Class // nothing was said of it yet, but of its site
 	}
 	a.Code, a.Enhanced, a.Reply = int(status.Code), string(status.Enhanced.AppendText(nil)), string(status.Text)
-	a.Class = o.e.ClassOf(status).String()
+	a.Class = class.String()
 	return a
 }
 
@@ -68,7 +69,7 @@ func why(r *queue.RecipientState, w *relay.Wait, last string) *admin.Why {
 func siteStatus(l relay.LaneState) admin.SiteStatus {
 	s := admin.SiteStatus{
 		Site: l.Site, Source: l.Source, Provider: l.Provider, Ready: l.Ready, Deferred: l.Waiting - l.Ready,
-		Connections: l.Connections, Limit: float64(l.Window), LastClass: l.Class.String(),
+		Connections: l.Connections, Limit: float64(l.Window), RatePerSec: l.PerSecond, LastClass: l.Class.String(),
 	}
 	if l.Key != l.Site {
 		s.Lane = l.Key

@@ -26,6 +26,7 @@ func (a *App) openAdmin() error {
 		Status:  a.status,
 		Checks:  a.checks,
 		Metrics: a.metrics.Handler(),
+		Explain: a.explain,
 		Failed: func(err error) {
 			a.diag.Error("the operator's interface ended: " + err.Error())
 		},

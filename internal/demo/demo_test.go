@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"postrider/bench/load"
+	"postrider/internal/app"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -75,5 +76,38 @@ func TestRun(t *testing.T) {
 	}
 	if !regexp.MustCompile(`(?m)^accepted 600 = delivered [1-9]\d* \+ bounced [1-9]\d* \+ queued 0, lost 0$`).MatchString(out.String()) || strings.Contains(out.String(), "generator:") {
 		t.Error(out.String())
+	}
+}
+
+// What would become of mail for a domain is told without sending any.
+//
+// Covers O9.
+func TestProspect(t *testing.T) {
+	w, err := newWorld(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	a, err := app.Start(t.Context(), Options{}.withDefaults().settings(t.TempDir(), w), app.Options{Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Stop(context.WithoutCancel(t.Context()), "the test is over"); err != nil {
+			t.Error(err)
+		}
+	}()
+	p := a.Engine().Prospect(t.Context(), []byte("d0.bench.test"), nil)
+	if want := w.farm.Addr("d0.bench.test"); !p.Status.IsZero() || p.Lane == "" || len(p.Targets) != 1 || p.Targets[0].Addr != want || len(p.Far) != 0 {
+		t.Errorf("%+v", p)
+	}
+	for domain, want := range map[string]string{noMail: "5.1.10", nowhere: "5.1.2"} {
+		p := a.Engine().Prospect(t.Context(), []byte(domain), []byte("a@isp.example"))
+		if got := string(p.Status.Enhanced.AppendText(nil)); got != want || p.Lane != "" {
+			t.Errorf("%s: %s, lane %q", domain, p.Status.String(), p.Lane)
+		}
+	}
+	if lanes := a.Engine().Lanes(); len(lanes) != 0 {
+		t.Errorf("asking has made %d lanes", len(lanes))
 	}
 }

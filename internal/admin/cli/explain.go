@@ -82,7 +82,9 @@ func (p *Printer) Explanation(e *admin.Explanation) error {
 	}
 	row("to", Harmless(e.To))
 	row("route", e.Hop)
-	row("by", Harmless(e.Via))
+	row("site", Harmless(e.Site))
+	row("provider", e.Provider)
+	row("source", Harmless(e.Source))
 	row("refused", Harmless(e.Refused))
 	row("hello", e.Hello)
 	row("tls", Harmless(e.TLS))

@@ -42,7 +42,7 @@ func TestSites(t *testing.T) {
 	_, statusErr := p.Status(&admin.Status{Sites: many})
 	standing := sites()[1]
 	explained := &admin.Explanation{
-		To: "bob@gmail.example", Hop: "mx", Via: `[[route]] domain "*"`, Hello: "out1.isp.example", TLS: "may", Standing: &standing,
+		To: "bob@gmail.example", Hop: "mx", Site: "google", Provider: "google", Source: "pool-a", Hello: "out1.isp.example", TLS: "may", Standing: &standing,
 		Targets: []admin.TargetStatus{{Host: "mx1.google.example", Addr: "192.0.2.9", Preference: 5}, {Host: "mx2.google.example", Addr: "2001:db8::9", Preference: 10, Note: "left out: refused 3 connections"}},
 		Limits:  []admin.LimitStatus{{Name: "connections", Value: "20", Origin: "provider google"}, {Name: "window", Value: "18.5", Origin: "learned"}},
 	}
