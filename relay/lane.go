@@ -32,7 +32,8 @@ type lane struct {
 	gates *schedule.Lane // nil: no server stands behind it
 	site  *metrics.Site
 
-	broken atomic.Bool // the breaker was open when note looked last
+	broken    atomic.Bool // the breaker was open when note looked last
+	oneDomain atomic.Bool // the site has refused recipients of several domains in one transaction
 
 	mu          sync.Mutex // guards following
 	connections int        // goroutines in run

@@ -69,7 +69,7 @@ func (e *Engine) report(l *lane, f *flight, now time.Time) schedule.Effect {
 	for i, st := range d.Outcomes {
 		switch {
 		case st.IsZero():
-		case f.verdicts[i].Class.Site() && !f.verdicts[i].Permanent(st):
+		case f.verdicts[i].Class.Site() && !f.verdicts[i].Permanent(st) && !f.refusesMix(st):
 			trouble = i
 		default:
 			answered = true
@@ -135,6 +135,9 @@ func (e *Engine) judge(l *lane, f *flight, i int, effect schedule.Effect, now ti
 		r.State, r.Attempt = queue.Dropped, false
 	case outcome.OK():
 		r.State = queue.Delivered
+	case f.refusesMix(outcome):
+		l.oneDomain.Store(true)
+		return queue.Result{State: queue.Ready}
 	case v.Permanent(outcome):
 		r.State = queue.Failed
 	case age >= e.o.Retry.Lifetime && !e.clock.suspends(d.Envelope.ArrivedMicro):

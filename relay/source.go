@@ -43,7 +43,9 @@ func (s *source) Next(ctx context.Context, wait time.Duration) *mail.Delivery {
 	e, l := s.l.e, s.l
 	for ctx.Err() == nil && e.pull.Err() == nil {
 		f := s.take()
-		job := l.q.Next(e.pull, wait, s.lease, f.job)
+		lease := s.lease
+		lease.MixDomains = lease.MixDomains && !l.oneDomain.Load()
+		job := l.q.Next(e.pull, wait, lease, f.job)
 		if job == nil {
 			s.give(f)
 			return nil
