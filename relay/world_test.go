@@ -84,7 +84,11 @@ type fakeMX struct {
 func (m *fakeMX) Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egress, src mail.Source) error {
 	var target mail.Target
 	last := statusNoConnection
-	for _, t := range eg.Targets {
+	targets := eg.Targets
+	if len(targets) == 0 { // a hop that is named
+		targets = []mail.Target{{Host: eg.Hop.Address, Addr: netip.MustParseAddrPort(eg.Hop.Address)}}
+	}
+	for _, t := range targets {
 		st := m.reach(t.Addr.Addr())
 		if st.IsZero() {
 			target = t
@@ -103,7 +107,7 @@ func (m *fakeMX) Serve(ctx context.Context, quiet <-chan struct{}, eg *mail.Egre
 	defer m.count(addr, -1)
 	for d := src.Next(ctx, 5*time.Second); d != nil; d = src.Next(ctx, 5*time.Second) {
 		time.Sleep(m.latency)
-		d.Remote = mail.Remote{Host: target.Host, Addr: target.Addr, Session: 1}
+		d.Remote = mail.Remote{Host: target.Host, Addr: target.Addr, Session: 1, Source: eg.Source.Name}
 		st := m.answer(addr, d)
 		d.SetRest(st)
 		m.took(st)

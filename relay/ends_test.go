@@ -1,0 +1,201 @@
+package relay
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"postrider/internal/mail"
+	"postrider/relay/classify"
+	"postrider/relay/route"
+)
+
+// postbox keeps the texts of what a world delivers to the site s9.
+type postbox struct {
+	mu    sync.Mutex // guards following
+	texts []string
+}
+
+func (p *postbox) take(d *mail.Delivery) {
+	text, err := io.ReadAll(d.Body.Reader())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.texts = append(p.texts, fmt.Sprintf("from <%s> %v\n%s", d.Sender, err, text))
+}
+
+func isHome(d *mail.Delivery) bool {
+	return strings.HasSuffix(string(d.Envelope.Recipients[d.Recipients[0]].Address), "s9.example")
+}
+
+// Recipients that fail within ten seconds are told of in one notice, which is a
+// message of the queue; nobody is told where nobody asked, and nothing is said to
+// the null sender.
+//
+// Covers B1, HB1, R8, G4.
+func TestFailuresEndWithOneNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &postbox{}
+		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
+		mx.answer = func(_ netip.Addr, d *mail.Delivery) mail.Status {
+			if isHome(d) {
+				box.take(d)
+				return handedOver
+			}
+			if d.Envelope.Recipients[d.Recipients[0]].Address[0] == 'c' {
+				return handedOver
+			}
+			time.Sleep(time.Duration(d.Recipients[0]) * 4 * time.Second)
+			return mail.NewStatus(550, 5, 1, 1, "nobody of that name")
+		}
+		w := newRelayWorld(t, 1, mx, nil)
+		w.acceptAll(t, "alice@c.s9.example", "a@d1.s1.example", "b@d2.s2.example", "c@d3.s3.example")
+		w.acceptAll(t, "", "a@d1.s1.example")
+		d, err := w.e.Queue().NewDraft(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Envelope().Sender = d.Envelope().KeepString("bob@c.s9.example")
+		d.Envelope().AddRecipient([]byte("a@d1.s1.example"), mail.NotifyNever, nil)
+		if err := d.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if l := w.e.Ledger(); l.Queued != 0 || l.Imbalance() != 0 {
+			t.Errorf("%+v", l)
+		}
+		if w.log.of("failed") != 4 || w.log.of("bounced") != 4 || w.log.of("dsn") != 1 {
+			t.Errorf("events %v", w.log.events)
+		}
+		if len(box.texts) != 1 {
+			t.Fatalf("%d notices: %q", len(box.texts), box.texts)
+		}
+		for _, want := range []string{
+			"from <> <nil>\n", "To: <alice@c.s9.example>", "Auto-Submitted: auto-replied",
+			"Final-Recipient: rfc822; a@d1.s1.example", "Final-Recipient: rfc822; b@d2.s2.example", "Remote-MTA: dns; mx0.s1.example",
+			"Diagnostic-Code: smtp; 550 5.1.1 nobody of that name", "Subject: x",
+		} {
+			if !strings.Contains(box.texts[0], want) {
+				t.Errorf("no %q in the notice:\n%s", want, box.texts[0])
+			}
+		}
+		if strings.Contains(box.texts[0], "c@d3.s3.example") {
+			t.Errorf("the notice tells of a recipient that was delivered:\n%s", box.texts[0])
+		}
+	})
+}
+
+// Who asked for it hears that a message was handed to a server that sends no notices
+// itself.
+//
+// Covers B3.
+func TestRelayedNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &postbox{}
+		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
+		mx.answer = func(_ netip.Addr, d *mail.Delivery) mail.Status {
+			if isHome(d) {
+				box.take(d)
+			}
+			return handedOver
+		}
+		w := newRelayWorld(t, 1, mx, nil)
+		d, err := w.e.Queue().NewDraft(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Envelope().Sender = d.Envelope().KeepString("bob@c.s9.example")
+		d.Envelope().AddRecipient([]byte("a@d1.s1.example"), mail.NotifySuccess, nil)
+		d.Envelope().AddRecipient([]byte("b@d1.s1.example"), 0, nil)
+		if err := d.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(box.texts) != 1 || !strings.Contains(box.texts[0], "Action: relayed") || !strings.Contains(box.texts[0], "a@d1.s1.example") || strings.Contains(box.texts[0], "b@d1.s1.example") {
+			t.Errorf("%q", box.texts)
+		}
+		if l := w.e.Ledger(); l.Queued != 0 || l.Imbalance() != 0 {
+			t.Errorf("%+v", l)
+		}
+	})
+}
+
+// A source that a site blocks rests there, and its mail leaves from another one of
+// the pool; other sites are sent to from both.
+//
+// Covers T4, D7.
+func TestABlockedSourceRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		got := map[string]int{} // by source and site
+		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
+		mx.answer = func(a netip.Addr, d *mail.Delivery) mail.Status {
+			if a.As4()[2] == 1 && d.Remote.Source == "one" {
+				return mail.NewStatus(451, 4, 7, 1, "Service unavailable, client host [192.0.2.1] blocked using a blocklist")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got[fmt.Sprint(d.Remote.Source, a.As4()[2])]++
+			return handedOver
+		}
+		w := newRelayWorld(t, 1, mx, func(o *Options) {
+			source := func(name string, last byte) route.Source {
+				return route.Source{SourceHost: mail.SourceHost{Name: name, V4: netip.AddrFrom4([4]byte{192, 0, 2, last})}, Weight: 1}
+			}
+			o.Rules.Routes = route.New(route.Options{Sources: []route.Source{source("one", 1), source("two", 2)}})
+			var err error
+			o.Rules.Replies, err = classify.New([]classify.Rule{{Name: "blocklist", Pattern: "blocked using", Class: mail.ClassReputation}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		for i := range 200 {
+			w.accept(t, fmt.Sprintf("u@c%d.s9.example", i%10), fmt.Sprintf("r@d%d.s1.example", i))
+			w.accept(t, fmt.Sprintf("u@c%d.s9.example", i%10), fmt.Sprintf("r@d%d.s2.example", i))
+		}
+		time.Sleep(20 * time.Minute)
+		if l := w.e.Ledger(); l.Queued != 0 {
+			t.Errorf("%+v", l)
+		}
+		if got["one1"] != 0 || got["two1"] != 200 || got["one2"] < 60 || got["two2"] < 60 {
+			t.Errorf("by source and site: %v", got)
+		}
+		if w.log.of("suspended") == 0 {
+			t.Error("nothing tells the operator")
+		}
+	})
+}
+
+// What was tried often enough takes the fallback of its route, and no attempt more
+// goes to its own site.
+//
+// Covers T9.
+func TestFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tried, taken := 0, 0
+		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
+		mx.answer = func(a netip.Addr, _ *mail.Delivery) mail.Status {
+			if a == netip.MustParseAddr("203.0.113.7") {
+				taken++
+				return handedOver
+			}
+			tried++
+			return mail.NewStatus(450, 4, 2, 0, "Greylisted")
+		}
+		w := newRelayWorld(t, 1, mx, func(o *Options) {
+			o.Rules.Routes = route.New(route.Options{Rules: []route.Rule{{
+				Domain: "*", Hop: mail.Hop{Kind: mail.HopMX}, FallbackAfter: 2,
+				Fallback: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "203.0.113.7:25"},
+			}}})
+		})
+		w.accept(t, "u@c.s9.example", "r@d.s1.example")
+		time.Sleep(3 * time.Hour)
+		if l := w.e.Ledger(); l.Queued != 0 || tried != 2 || taken != 1 {
+			t.Errorf("%+v, %d attempts before the fallback, %d deliveries by it", l, tried, taken)
+		}
+	})
+}
