@@ -16,7 +16,9 @@ type Egress struct {
 	MaxRecipients int // of one transaction; 0: no limit beyond what was leased
 
 	// Heard, when not nil, is told once of each target that was tried, in turn, on
-	// the goroutine of the connection.
+	// the goroutine of the connection. That one came up is told once at most: of a
+	// further one, to which a message goes that the first could not take, only that
+	// it did not.
 	Heard func(Hearing)
 }
 
@@ -33,7 +35,7 @@ type Hearing struct {
 	Target  Target
 	Connect bool   // it came up, so that deliveries were pulled
 	Status  Status // why it did not; the text is valid during the call
-	Class   Class  // of that
+	Class   Class  // of that; ClassNone when these are the words of the server
 	Micros  int64  // from the dial to the end of the greeting, when it came up
 }
 

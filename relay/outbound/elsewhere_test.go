@@ -118,13 +118,21 @@ func TestElsewhere(t *testing.T) {
 					list = append(list, host+".example "+address+" "+preference)
 				}
 				src := newSource(t, c.list...)
-				eg := &mail.Egress{Hop: mx, TLS: c.policy, Targets: targets(list...)}
+				ups := 0
+				eg := &mail.Egress{Hop: mx, TLS: c.policy, Targets: targets(list...), Heard: func(h mail.Hearing) {
+					if h.Connect {
+						ups++
+					}
+				}}
 				o := outbound.Options{Connect: f.connect, Timeouts: quick, Roots: ca.pool}
 				if err := outbound.New(o).Serve(t.Context(), nil, eg, src); err != nil {
 					t.Error(err)
 				}
 				f.wg.Wait()
 				src.settled()
+				if ups != 1 {
+					t.Errorf("heard of %d connections that came up", ups)
+				}
 				if got := outcomes(c.list...); got != c.want {
 					t.Errorf("outcomes\n%snot\n%s", got, c.want)
 				}

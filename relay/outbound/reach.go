@@ -217,14 +217,15 @@ func (s *session) opened(ctx context.Context, d dialled) (greeted time.Time, err
 	return greeted, err
 }
 
-// judged tells of what came of a target.
+// judged tells of what came of a target. That one which a held delivery is taken to
+// is ready, too, is not told: whoever counts connections counts one for a Serve.
 func (s *session) judged(t *mail.Target, err *Error, greeting time.Duration) {
 	h := mail.Hearing{Target: *t, Connect: err == nil, Micros: greeting.Microseconds()}
 	if err != nil {
 		s.tries.keep(err)
 		h.Status, h.Class = err.Status, err.Class
 	}
-	if s.eg.Heard != nil {
+	if s.eg.Heard != nil && (err != nil || s.held == nil) {
 		s.eg.Heard(h)
 	}
 }
