@@ -317,6 +317,8 @@ func TestLeasesStopAtLastSegment(t *testing.T) {
 	q := open(t, fs, func(o *Options) { o.SegmentBytes, o.Segments, o.LargeBytes = 64<<10, 3, 4<<10 })
 	id := put(t, q, "x", "u@a.example")
 	put(t, q, "x", "u@b.example")
+	put(t, q, "x", "u@c.example")
+	flying := nextOf(t, q.Lane("lane-c.example"))
 	l := q.Lane("lane-a.example")
 	starved := func() bool {
 		q.mu.Lock()
@@ -334,9 +336,10 @@ func TestLeasesStopAtLastSegment(t *testing.T) {
 	if j := q.Lane("lane-b.example").NextOlder(time.Now().Add(time.Hour), 0, nil); j != nil {
 		t.Errorf("leased %v", j.id)
 	}
-	if _, err := q.NewNotice(); !errors.Is(err, ErrFull) {
+	if err := flying.SettleWith(all(flying, Bounced, time.Time{}), noticeFor(t, q, "x", "u@d.example")); !errors.Is(err, ErrFull) {
 		t.Errorf("a notice may take the last segment: %v", err)
 	}
+	flying.Settle(all(flying, Bounced, time.Time{}))
 	got := make(chan *Job)
 	go func() { got <- l.Next(t.Context(), time.Minute, Lease{}, nil) }()
 	until(t, "segments are free again", func() bool {

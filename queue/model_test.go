@@ -300,7 +300,7 @@ func (m *model) notice() {
 	default:
 		d, err := m.q.NewNotice()
 		if err != nil {
-			if !errors.Is(err, ErrFull) && !errors.Is(err, ErrClosed) {
+			if !errors.Is(err, ErrClosed) {
 				m.t.Fatalf("notice: %v", err)
 			}
 			j.Settle(make([]Result, len(res)))
@@ -309,7 +309,11 @@ func (m *model) notice() {
 		n := m.fill(d, m.rng.IntN(9000))
 		n.about = about
 		if err := j.SettleWith(res, d); err != nil {
-			m.t.Fatalf("settle with a notice: %v", err)
+			if !errors.Is(err, ErrFull) {
+				m.t.Fatalf("settle with a notice: %v", err)
+			}
+			j.Settle(make([]Result, len(res)))
+			return
 		}
 		end()
 		m.msgs[n.id] = n

@@ -13,15 +13,11 @@ var ErrTooLarge = errors.New("the notice is too large to be kept with a settleme
 const noticeSegments = 1
 
 // NewNotice begins a message that comes into being with a settlement (SettleWith). It
-// must stay below Options.LargeBytes; other than a message it is not refused for want
-// of memory, disk or the segments that are kept for settlements, the last excepted:
-// then the error wraps ErrFull.
+// must stay below Options.LargeBytes. Other than a message it is not refused for want
+// of memory or disk; the only error is ErrClosed.
 func (q *Queue) NewNotice() (*Draft, error) {
 	if q.dead.Load() {
 		return nil, ErrClosed
-	}
-	if err := q.noticeRoom(); err != nil {
-		return nil, err
 	}
 	d := q.newDraft(0)
 	d.notice = true
@@ -38,7 +34,8 @@ func (q *Queue) noticeRoom() error {
 // SettleWith is Settle, and makes the notice that d holds a message of the queue, at
 // the same instant: whatever happens, both are there or neither is. d is invalid
 // afterwards. With an error nothing was settled and the lease stands: ErrTooLarge,
-// ErrNoRecipients, or one that wraps ErrFull. Nobody is told when the record is synced,
+// ErrNoRecipients, or one that wraps ErrFull when the last segments of the spool are
+// in use: the last is left to plain settlements. Nobody is told when the record is synced,
 // but Options.Durable is called for the notice. d nil: no notice. When the results
 // change nothing d is given up.
 func (j *Job) SettleWith(results []Result, d *Draft) error {
