@@ -100,13 +100,15 @@ func (e *Engine) replayed(ev queue.Event) {
 		e.o.Log.Accepted(ev.Envelope, 0, 0)
 		return
 	}
+	status, remote := splitRemote(ev.Status)
 	a := &maillog.Attempt{
 		ID:        ev.ID,
 		Envelope:  ev.Envelope,
 		Recipient: ev.Recipient,
 		Number:    int(ev.Attempts),
-		Status:    ev.Status,
-		Class:     e.classOf(ev.Status),
+		Status:    status,
+		Class:     e.ClassOf(status, remote),
+		Remote:    mail.Remote{Host: remote},
 		Next:      ev.Due,
 		Rule:      "replayed",
 	}

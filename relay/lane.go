@@ -207,7 +207,7 @@ var (
 // others they have heard.
 func (l *lane) failed(err error) {
 	st := statusOf(err)
-	v := l.e.classify(l, st)
+	v := l.e.judgeReply(l, st, true)
 	now := l.e.o.Clock()
 	l.gates.Heard(now, mail.Hearing{Status: st, Class: v.Class})
 	l.note(now, err)

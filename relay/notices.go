@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"time"
 
 	"postrider/internal/mail"
@@ -8,6 +9,7 @@ import (
 	"postrider/internal/metrics"
 	"postrider/queue"
 	"postrider/relay/bounce"
+	"postrider/relay/classify"
 )
 
 // noticeQuiet is how long after its first failure a message's other recipients
@@ -38,7 +40,7 @@ func (e *Engine) endFailed(job *queue.Job) {
 		f.Status, remotes[i] = splitRemote(f.Status)
 		if bounce.Owed(env, index, bounce.Failure) {
 			told = append(told, bounce.Recipient{
-				Index: index, Status: f.Status, Class: e.classOf(f.Status), Remote: remotes[i], Attempts: int(f.Attempts),
+				Index: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Remote: remotes[i], Attempts: int(f.Attempts),
 			})
 		}
 	}
@@ -59,7 +61,7 @@ func (e *Engine) endFailed(job *queue.Job) {
 			continue
 		}
 		e.logEnd(&results[i], &maillog.Attempt{
-			Envelope: env, Recipient: index, Status: f.Status, Class: e.classOf(f.Status), Notice: id,
+			Envelope: env, Recipient: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Notice: id,
 		})
 	}
 	e.settleWith(job, results, draft)
@@ -181,7 +183,7 @@ func (e *Engine) tellDelay(told []bounce.Recipient, env *mail.Envelope, index in
 		return told
 	}
 	return append(told, bounce.Recipient{
-		Index: index, Status: st, Class: e.classOf(st), Remote: remote, Attempts: attempts, LastAttempt: now,
+		Index: index, Status: st, Class: e.classOf(st, remote), Remote: remote, Attempts: attempts, LastAttempt: now,
 		RetryUntil: time.UnixMicro(env.ArrivedMicro).Add(e.o.Retry.Lifetime),
 	})
 }
@@ -200,7 +202,15 @@ func (e *Engine) successNotice(kind bounce.Kind, f *flight, now time.Time) *queu
 	return draft
 }
 
-// classOf is the class of a status that is on record.
-func (e *Engine) classOf(s mail.Status) mail.Class {
-	return e.rules.Load().Replies.Classify(s, "", false).Class
+// classOf is the class of a status that is on record, and of one that has expired
+// that of the last reply, which stands in it.
+func (e *Engine) classOf(s mail.Status, remote string) mail.Class {
+	if hasExpired(s) {
+		if last, ok := bytes.CutPrefix(s.Text, []byte(expiredPrefix)); ok {
+			if reply, err := classify.ParseReply(string(last)); err == nil {
+				s = reply
+			}
+		}
+	}
+	return e.rules.Load().Replies.Classify(s, "", remote == "").Class
 }

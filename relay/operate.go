@@ -131,9 +131,10 @@ func (e *Engine) Lanes() []LaneState {
 func (e *Engine) Waited() [schedule.NumGates]time.Duration { return e.sched.Waited(e.o.Clock()) }
 
 // ClassOf tells what a reply means by the rules in force.
-func (e *Engine) ClassOf(s mail.Status) mail.Class {
+// remote is who gave it, "" for nobody but us.
+func (e *Engine) ClassOf(s mail.Status, remote string) mail.Class {
 	if s.IsZero() || s.OK() {
 		return mail.ClassNone
 	}
-	return e.classOf(s)
+	return e.classOf(s, remote)
 }

@@ -45,16 +45,23 @@ func (e *Engine) settle(l *lane, f *flight) {
 func (e *Engine) classifyAll(l *lane, f *flight) {
 	f.verdicts = f.verdicts[:0]
 	for i := range f.delivery.Outcomes {
-		f.verdicts = append(f.verdicts, e.classify(l, f.delivery.Outcomes[i]))
+		d := &f.delivery
+		if d.Broken != mail.ClassNone && d.Outcomes[i].Temporary() && d.Outcomes[i].Enhanced.Subject == 4 {
+			f.verdicts = append(f.verdicts, classify.Verdict{Class: d.Broken})
+			continue
+		}
+		// Without a session nobody but us has said it.
+		f.verdicts = append(f.verdicts, e.judgeReply(l, d.Outcomes[i], d.Remote.Session == 0))
 	}
 }
 
-// classify judges a reply by the rules in force.
-func (e *Engine) classify(l *lane, s mail.Status) classify.Verdict {
+// judgeReply judges a reply by the rules in force; ours says that it is none, but what
+// we say for want of one.
+func (e *Engine) judgeReply(l *lane, s mail.Status, ours bool) classify.Verdict {
 	if s.IsZero() || s.OK() {
 		return classify.Verdict{}
 	}
-	return e.rules.Load().Replies.Classify(s, l.to.provider, false)
+	return e.rules.Load().Replies.Classify(s, l.to.provider, ours)
 }
 
 // report tells the gates how a transaction went, once for all its recipients: one

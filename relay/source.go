@@ -91,7 +91,7 @@ func (s *source) hear(h mail.Hearing) {
 		s.addr = h.Target.Addr.Addr()
 	}
 	if !h.Connect && h.Class == mail.ClassNone {
-		v := l.e.classify(l, h.Status)
+		v := l.e.judgeReply(l, h.Status, false)
 		h.Class = v.Class
 	}
 	l.gates.Heard(now, h)

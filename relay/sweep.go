@@ -135,7 +135,7 @@ func (e *Engine) settleExpired(l *lane, f *flight, reason mail.Status) {
 	f.results, f.verdicts = f.results[:0], f.verdicts[:0]
 	for i := range f.job.Recipients {
 		f.delivery.Set(i, expired(reason))
-		f.verdicts = append(f.verdicts, e.classify(l, reason))
+		f.verdicts = append(f.verdicts, e.judgeReply(l, reason, true))
 		f.results = append(f.results, queue.Result{State: queue.Failed, Status: f.delivery.Outcomes[i]})
 		e.logResult(l, f, i, &f.results[i])
 	}
@@ -184,7 +184,7 @@ func (e *Engine) warnOf(l *lane, f *flight, reason mail.Status, now time.Time) {
 	}
 	for _, index := range job.Recipients {
 		e.o.Log.Delayed(&maillog.Attempt{
-			Envelope: job.Envelope, Recipient: index, Site: l.to.site, Status: reason, Class: e.classOf(reason), Notice: notice,
+			Envelope: job.Envelope, Recipient: index, Site: l.to.site, Status: reason, Class: e.classOf(reason, ""), Notice: notice,
 		})
 	}
 	e.settleWith(job, f.results, draft)

@@ -28,7 +28,7 @@ func (o operatorQueue) recipient(env *mail.Envelope, r *queue.RecipientState) ad
 		a.Due = &due
 	}
 	a.Why = why(r, &w, reason(status, remote))
-	class := o.e.ClassOf(status)
+	class := o.e.ClassOf(status, remote)
 	if status.IsZero() && r.State == queue.Ready {
 		status, class = w.Reason, w.Class // nothing was said of it yet, but of its site
 	}

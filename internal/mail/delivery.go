@@ -92,6 +92,9 @@ type Delivery struct {
 	// DotSent says that the end of the message was written, so that without a
 	// reply the outcome is unknown and a repeat may be a duplicate.
 	DotSent bool
+	// Broken is what broke the conversation off before all outcomes were known: those
+	// that it gives are ours, not a server's. ClassNone: nothing did.
+	Broken Class
 	// Corrupt says that the body did not match its checksum (ErrCorrupt).
 	Corrupt bool
 

@@ -137,7 +137,7 @@ func (s *session) run(ctx context.Context, quiet <-chan struct{}) error {
 	default:
 		status, class = judge(err)
 	}
-	s.breakDown(err, status, ctx.Err() != nil)
+	s.breakDown(err, status, class, ctx.Err() != nil)
 	// A text that must not be ended is no fault of the connection, and a server
 	// that closes one which has worked is within its rights.
 	if errors.Is(err, errBody) || s.successes > 0 || ctx.Err() != nil {

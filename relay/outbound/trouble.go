@@ -150,11 +150,12 @@ func owned(s mail.Status) mail.Status {
 // bears it. Those behind it, which were only sent ahead, bear it if the server
 // can have taken them; else they are left untried. So is the first when it was
 // cut off by us.
-func (s *session) breakDown(err error, status mail.Status, cut bool) {
+func (s *session) breakDown(err error, status mail.Status, class mail.Class, cut bool) {
 	for i := 0; s.n > 0; i++ {
 		tx := s.first()
 		d := tx.d
 		tx.softenRefused()
+		d.Broken = class
 		d.DotSent = tx.end > 0 && !tx.lone && s.c.Sent() >= tx.end
 		switch {
 		case i == 0 && !d.DotSent && (cut || s.blameless(tx, err)):
