@@ -14,6 +14,8 @@ import (
 const (
 	laneResolving = "resolving" // domains that DNS has not answered for
 	refusedPrefix = "refused:"  // domains that DNS says no mail goes to
+
+	waivedSuffix = "!may" // of the key of a lane to a named hop whose mail does without TLS
 )
 
 // destination is what the key of a lane stands for. It is immutable; a reload may
@@ -24,6 +26,7 @@ type destination struct {
 	source   string
 	site     string // key of the site, or the hop
 	provider string
+	waived   bool        // its mail may go in clear, whatever the policies say
 	refusal  mail.Status // why no mail goes there, ever
 	resolves bool        // it waits for DNS
 }
@@ -44,11 +47,14 @@ func (e *Engine) bind(domain, viaText []byte) string {
 	case mail.HopMX:
 		return e.bindMX(rules, domain, v, plan)
 	case mail.HopSMTP, mail.HopLMTP:
-		d := destination{hop: plan.Hop, plan: plan, site: plan.Lane}
+		d := destination{hop: plan.Hop, plan: plan, site: plan.Lane, waived: v.marks&markWaived != 0}
 		d.source = e.sourceFor(rules, plan.Pool, v.source, domain, d.site, "")
 		key := laneKey(plan.Lane, d.source)
 		if plan.Login != nil {
 			key += "#" + plan.Login.User
+		}
+		if d.waived {
+			key += waivedSuffix
 		}
 		return e.destine(key, d)
 	}
@@ -69,7 +75,7 @@ func (e *Engine) bindMX(rules *Rules, domain []byte, v via, plan *route.Plan) st
 	if e.dir == nil {
 		return e.destine(hop.String(), destination{hop: hop})
 	}
-	a := e.dir.Find(directoryName(rules, domain, v.selector, plan))
+	a := e.dir.Find(directoryName(rules, domain, v, plan))
 	switch {
 	case a.Site != nil:
 		d := destination{hop: hop, site: a.Site.Key, provider: a.Site.Provider}
@@ -84,20 +90,32 @@ func (e *Engine) bindMX(rules *Rules, domain []byte, v via, plan *route.Plan) st
 // directoryName is what a domain is called in the directory: by its own name,
 // unless a rule that depends on the sender asks for another protection of the
 // connection, which makes another site of it.
-func directoryName(rules *Rules, domain, selector []byte, plan *route.Plan) []byte {
-	if len(selector) == 0 || plan == rules.Routes.Lookup(domain, nil) {
+//
+//	name = domain ["|" selector ["|w"]]
+func directoryName(rules *Rules, domain []byte, v via, plan *route.Plan) []byte {
+	waived := v.marks&markWaived != 0
+	if !waived && (len(v.selector) == 0 || plan == rules.Routes.Lookup(domain, nil)) {
 		return domain
 	}
-	name := make([]byte, 0, len(domain)+1+len(selector))
+	name := make([]byte, 0, len(domain)+1+len(v.selector)+2)
 	name = append(name, domain...)
 	name = append(name, viaSeparator)
-	return append(name, selector...)
+	name = append(name, v.selector...)
+	if waived {
+		name = append(name, viaSeparator, 'w')
+	}
+	return name
 }
 
-// lookUp asks DNS about a name of the directory.
+// policyOf returns the domain of a name of the directory, and the protection that
+// its mail must have.
 func (e *Engine) policyOf(name string) (domain string, tls mail.TLSPolicy) {
 	rules := e.rules.Load()
-	domain, selector, _ := strings.Cut(name, string(viaSeparator))
+	domain, rest, _ := strings.Cut(name, string(viaSeparator))
+	selector, waived, _ := strings.Cut(rest, string(viaSeparator))
+	if waived != "" {
+		return domain, mail.TLSPolicy{}
+	}
 	plan := rules.Routes.Lookup([]byte(domain), []byte(selector))
 	return domain, rules.Routes.TLS([]byte(domain), plan)
 }

@@ -172,6 +172,9 @@ func (l *lane) egress() (*mail.Egress, mail.Status) {
 	}
 	if to.plan != nil {
 		eg.Login, eg.TLS = to.plan.Login, rules.Routes.TLS(nil, to.plan)
+		if to.waived {
+			eg.TLS = mail.TLSPolicy{}
+		}
 	}
 	if to.hop.Kind != mail.HopMX {
 		return eg, mail.Status{}

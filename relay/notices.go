@@ -82,9 +82,11 @@ func (e *Engine) settleWith(job *queue.Job, results []queue.Result, draft *queue
 	e.o.Log.DSN(&maillog.Notice{Of: env, Kind: bounce.Failure.String(), Rule: "full"})
 	if kind > 0 {
 		for i := range results {
-			results[i].State = queue.Failed
+			if results[i].State.Terminal() {
+				results[i].State = queue.Failed
+				e.ledger.end(-1) // it was counted as ended
+			}
 		}
-		e.ledger.end(-len(results)) // they were counted as ended
 	}
 	job.Settle(results)
 }

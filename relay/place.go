@@ -26,6 +26,7 @@ type marks uint8
 const (
 	markForwarded marks = 1 << iota // "f": sent on for a recipient here, so that the sender is rewritten
 	markFallback                    // "b": it was tried often enough and takes the fallback
+	markWaived                      // "w": its sender does without TLS rather than have it late (RFC 8689 section 5)
 )
 
 // via is a parsed via. Its slices alias the text.
@@ -44,6 +45,8 @@ func parseVia(text []byte) via {
 			v.marks |= markForwarded
 		case 'b':
 			v.marks |= markFallback
+		case 'w':
+			v.marks |= markWaived
 		}
 	}
 	return v
@@ -59,6 +62,9 @@ func (v via) append(dst []byte) []byte {
 	}
 	if v.marks&markFallback != 0 {
 		dst = append(dst, 'b')
+	}
+	if v.marks&markWaived != 0 {
+		dst = append(dst, 'w')
 	}
 	return dst
 }
@@ -109,7 +115,12 @@ func (e *Engine) place(env *mail.Envelope, rcpt int, dst *queue.Placement) {
 	if r.Forwarded {
 		v.marks |= markForwarded
 	}
-	pool := rules.Routes.Lookup(mail.DomainOf(r.Address), v.selector).Pool
+	domain := mail.DomainOf(r.Address)
+	plan := rules.Routes.Lookup(domain, v.selector)
+	if env.TLSWaived && rules.Routes.TLS(domain, plan).Level.Enforced() {
+		v.marks |= markWaived
+	}
+	pool := plan.Pool
 	if isNotice(env) && rules.NoticePool != nil {
 		pool = rules.NoticePool
 	}

@@ -72,7 +72,9 @@ type Rules struct {
 	Sites      *site.Options                                     // what a mail exchanger may be; nil: the zero value
 	Templates  *bounce.Templates                                 // of notices; nil: the built-in ones
 	NoticePool *route.Pool                                       // sources that notices leave from; nil: those of the route
-	Caps       func(source, site, provider string) schedule.Caps // nil: none but Options.ConnectionsPerHop
+	Caps       func(source, site, provider string) schedule.Caps // of a lane; nil: none but Options.ConnectionsPerHop
+	Providers  map[string]schedule.Caps                          // that all sites of a provider share
+	Sources    map[string]schedule.Caps                          // that all mail from a source shares
 }
 
 // Options configure an engine.
@@ -90,6 +92,8 @@ type Options struct {
 	// WarnAfter is the age at which a sender is told that a recipient still waits;
 	// 0: never.
 	WarnAfter time.Duration
+	// Learned is what an earlier run has learned of sites (Engine.Learned).
+	Learned []schedule.Learned
 	// Guard bounds the notices to one address; nil: nothing does.
 	Guard *bounce.Guard
 	// Metrics counts; must be set.
@@ -185,6 +189,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		sched: schedule.New(schedule.Options{Connections: o.Connections, LaneConnections: o.ConnectionsPerHop, PerConnection: jobsPerConnection}),
 	}
 	e.flushBytes = cmp.Or(o.Queue.SegmentBytes, segmentBytes) / flushSegmentShare
+	e.sched.Import(o.Clock(), o.Learned)
 	e.setRules(o.Rules)
 	e.pull, e.stopPull = context.WithCancel(context.WithoutCancel(ctx))
 	e.work, e.stopWork = context.WithCancel(context.WithoutCancel(ctx))
@@ -237,6 +242,12 @@ func (e *Engine) setRules(r *Rules) {
 		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster}
 	}
 	e.rules.Store(&filled)
+	for name, c := range r.Providers {
+		e.sched.Provider(name, c)
+	}
+	for name, c := range r.Sources {
+		e.sched.Source(name, c)
+	}
 }
 
 // order makes the pull order of a lane.
@@ -352,6 +363,9 @@ func (e *Engine) capsOf(rules *Rules, to *destination) schedule.Caps {
 	return rules.Caps(to.source, to.site, to.provider)
 }
 
+// Learned returns how many connections sites are known to bear, for the next start.
+func (e *Engine) Learned() []schedule.Learned { return e.sched.Export(e.o.Clock()) }
+
 // recap puts the limits of new rules in force.
 func (e *Engine) recap() {
 	rules := e.rules.Load()
@@ -385,9 +399,9 @@ func (e *Engine) fresh(job *queue.Job) bool {
 		return true
 	}
 	name := job.Domain
-	if v := parseVia([]byte(job.Via)); len(v.selector) > 0 {
+	if v := parseVia([]byte(job.Via)); len(v.selector) > 0 || v.marks&markWaived != 0 {
 		rules := e.rules.Load()
-		name = string(directoryName(rules, []byte(job.Domain), v.selector, rules.Routes.Lookup([]byte(job.Domain), v.selector)))
+		name = string(directoryName(rules, []byte(job.Domain), v, rules.Routes.Lookup([]byte(job.Domain), v.selector)))
 	}
 	if e.dir.Fresh(name) {
 		return true

@@ -253,6 +253,7 @@ func (a *App) engineOptions() relay.Options {
 			Life:     a.cfg.Outbound.ConnectionLifetime,
 		}),
 		Resolver:          a.resolver,
+		Learned:           a.loadLearned(),
 		Log:               a.log,
 		Retry:             schedule.Retry{Min: a.cfg.Queue.RetryMin, Lifetime: a.cfg.Queue.Lifetime},
 		WarnAfter:         a.cfg.Queue.WarnAfter,

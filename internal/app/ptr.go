@@ -11,10 +11,12 @@ import (
 	"postrider/relay/site"
 )
 
-// checkSources tells the operator, beside all else, of sources whose names do not
-// fit: many receivers refuse mail from an address whose name leads elsewhere.
+// checkSources starts what runs beside all else: it keeps what is learned of sites, and
+// tells the operator of sources whose names do not fit, since many receivers refuse
+// mail from an address whose name leads elsewhere.
 func (a *App) checkSources(ctx context.Context) {
 	ctx, a.stopChecks = context.WithCancel(context.WithoutCancel(ctx))
+	a.background.Go(func() { a.keepLearned(ctx) })
 	sources := a.cfg.Sources
 	if len(sources) == 0 {
 		return

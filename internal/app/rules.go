@@ -40,6 +40,7 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 	if cfg.Bounce.Pool != "" {
 		notices = routes.Pool(cfg.Bounce.Pool)
 	}
+	bounds := limitsFor(cfg, sites)
 	return &relay.Rules{
 		NoticePool: notices,
 		Access:     access,
@@ -49,7 +50,9 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 		Replies:    replies,
 		Sites:      sites,
 		Templates:  templates,
-		Caps:       capsOf(cfg, sites),
+		Caps:       bounds.lane,
+		Providers:  bounds.providers,
+		Sources:    bounds.source,
 	}, nil
 }
 

@@ -83,34 +83,58 @@ func listens(l config.Listener, port int) []netip.Addr {
 	return list
 }
 
-// capsOf joins the limits of the configuration with those of the providers: what
-// a [[limit]] says of a site, a source or a provider counts before the providers'
-// file.
-func capsOf(cfg *config.Config, sites *site.Options) func(source, site, provider string) schedule.Caps {
-	limits := cfg.Caps
-	general := cfg.Outbound.MessagesPerConnection
-	providers := make(map[string]site.Caps, len(sites.Providers))
+// limits are the operator's, by what they are for.
+type limits struct {
+	lane              func(source, site, provider string) schedule.Caps
+	providers, source map[string]schedule.Caps
+}
+
+// limitsFor sorts the limits of the configuration and those of the providers' file: a
+// [[limit]] that names a provider or a source alone is shared by all that belongs to
+// it, any other is each lane's own. What a [[limit]] says of a provider counts before
+// the file.
+func limitsFor(cfg *config.Config, sites *site.Options) limits {
+	l := limits{providers: make(map[string]schedule.Caps), source: make(map[string]schedule.Caps)}
 	for _, p := range sites.Providers {
-		providers[p.Name] = p.Caps
+		l.providers[p.Name] = schedule.Caps(p.Caps)
 	}
-	return func(source, siteKey, provider string) schedule.Caps {
+	var own []config.Cap
+	told := make(map[string]bool)
+	for _, c := range cfg.Caps {
+		switch {
+		case c.Site == "" && c.Source == "" && c.Provider != "":
+			if !told[c.Provider] {
+				told[c.Provider] = true
+				l.providers[c.Provider] = schedule.Caps{}
+			}
+			l.providers[c.Provider] = tighter(l.providers[c.Provider], capsIn(&c))
+		case c.Site == "" && c.Provider == "" && c.Source != "":
+			l.source[c.Source] = tighter(l.source[c.Source], capsIn(&c))
+		default:
+			own = append(own, c)
+		}
+	}
+	l.lane = func(source, siteKey, provider string) schedule.Caps {
 		var c schedule.Caps
-		for i := range limits {
-			l := &limits[i]
-			if l.Site != "" && l.Site != siteKey || l.Provider != "" && l.Provider != provider || l.Source != "" && l.Source != source {
+		for i := range own {
+			o := &own[i]
+			if o.Site != "" && o.Site != siteKey || o.Provider != "" && o.Provider != provider || o.Source != "" && o.Source != source {
 				continue
 			}
-			c = tighter(c, schedule.Caps{
-				Connections: l.Connections, ConnectsPerSecond: l.ConnectsPerSecond, MessagesPerSecond: l.MessagesPerSecond,
-				MessagesPerConnection: l.MessagesPerConnection, RecipientsPerTransaction: l.RecipientsPerTransaction,
-			})
+			c = tighter(c, capsIn(o))
 		}
-		if p, ok := providers[provider]; ok {
-			c.MessagesPerConnection = cmp.Or(c.MessagesPerConnection, p.MessagesPerConnection)
-			c.RecipientsPerTransaction = cmp.Or(c.RecipientsPerTransaction, p.RecipientsPerTransaction)
-		}
-		c.MessagesPerConnection = cmp.Or(c.MessagesPerConnection, general)
+		p := l.providers[provider]
+		c.MessagesPerConnection = cmp.Or(c.MessagesPerConnection, p.MessagesPerConnection, cfg.Outbound.MessagesPerConnection)
+		c.RecipientsPerTransaction = cmp.Or(c.RecipientsPerTransaction, p.RecipientsPerTransaction)
 		return c
+	}
+	return l
+}
+
+func capsIn(c *config.Cap) schedule.Caps {
+	return schedule.Caps{
+		Connections: c.Connections, ConnectsPerSecond: c.ConnectsPerSecond, MessagesPerSecond: c.MessagesPerSecond,
+		MessagesPerConnection: c.MessagesPerConnection, RecipientsPerTransaction: c.RecipientsPerTransaction,
 	}
 }
 
