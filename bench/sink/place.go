@@ -73,8 +73,8 @@ func newBehaviour(s *Site, o *Options) (*behaviour, error) {
 	}
 	ho := *o
 	ho.NoPipelining, ho.NoChunking, ho.MaxSize = s.NoPipelining, s.NoChunking, l.Size
-	b.helloTLS = helloReply(&ho, false)
-	b.hello = helloReply(&ho, s.TLS != TLSNone)
+	b.helloTLS = helloReply(&ho, false, s.Limits.line())
+	b.hello = helloReply(&ho, s.TLS != TLSNone, s.Limits.line())
 	b.plain = !b.needsAddress() && len(s.Reply) == 0 && s.Greylist == 0 && s.DropBefore == 0 && s.DropAfter == 0 &&
 		!s.AddressReplies && s.Limits == Limits{} && s.Latency == Latencies{}
 	return b, nil

@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -68,6 +69,24 @@ type Limits struct {
 	Messages    int     `toml:"messages_per_connection,omitempty"` // transactions
 	Recipients  int     `toml:"recipients,omitempty"`              // of a message
 	Size        int64   `toml:"size,omitempty"`                    // bytes of a text
+	// Announce states the messages of a connection and the recipients in the reply to
+	// EHLO (RFC 9422).
+	Announce bool `toml:"announce,omitempty"`
+}
+
+// line is what stands in the reply to EHLO, "" when nothing is announced.
+func (l *Limits) line() string {
+	if !l.Announce || l.Messages <= 0 && l.Recipients <= 0 {
+		return ""
+	}
+	line := "LIMITS"
+	if l.Messages > 0 {
+		line += " MAILMAX=" + strconv.Itoa(l.Messages)
+	}
+	if l.Recipients > 0 {
+		line += " RCPTMAX=" + strconv.Itoa(l.Recipients)
+	}
+	return line
 }
 
 // Latencies are times before replies.

@@ -121,7 +121,7 @@ func New(o Options) *Server {
 		proto = "LMTP"
 	}
 	s.greeting = []byte("220 " + o.Hostname + " " + proto + " sink\r\n")
-	s.hello = helloReply(&o, false)
+	s.hello = helloReply(&o, false, "")
 	return s
 }
 
@@ -214,10 +214,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func helloReply(o *Options, startTLS bool) []byte {
+// helloReply is the reply to EHLO; more is one more line of it, if not empty.
+func helloReply(o *Options, startTLS bool, more string) []byte {
 	lines := []string{o.Hostname, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN"}
 	if startTLS {
 		lines = append(lines, "STARTTLS")
+	}
+	if more != "" {
+		lines = append(lines, more)
 	}
 	if !o.NoPipelining {
 		lines = append(lines, "PIPELINING")
