@@ -104,6 +104,7 @@ type Transport struct {
 	idle     sync.Pool // of *session, for their memory
 	families families
 	broken   brokenHosts
+	lives    lives
 	resume   tls.ClientSessionCache
 }
 

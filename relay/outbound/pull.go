@@ -45,6 +45,7 @@ func (s *session) worn() bool {
 	return s.leaving || s.visiting && s.held == nil ||
 		fewer(s.pulled, s.c.Extensions.MaxMails) || // RFC 9422 section 4.1
 		fewer(s.pulled, s.eg.MaxMessages) ||
+		fewer(s.pulled, s.life) ||
 		time.Since(s.born) > s.t.o.Life
 }
 

@@ -47,6 +47,7 @@ type session struct {
 
 	limit        int // recipients of a transaction; 0: none
 	pulled       int // deliveries
+	life         int // that the host takes on one connection, as was learned; 0: not known
 	successes    int
 	mustReset    bool // the server may have a transaction open
 	dataAnswered bool // the reply to the last DATA was read
@@ -81,6 +82,7 @@ func (s *session) attach(conn net.Conn, target *mail.Target) {
 	s.head, s.n, s.step, s.steps = 0, 0, 0, s.steps[:0]
 	s.said = mail.Status{}
 	s.pulled, s.successes, s.mustReset = 0, 0, false
+	s.life = s.t.lives.of(target.Host)
 	s.leaving, s.visiting = false, s.held != nil && target.Preference > s.tries.preference
 	if !s.remote.Addr.IsValid() {
 		s.remote.Addr = remoteAddr(conn)
@@ -136,6 +138,9 @@ func (s *session) run(ctx context.Context, quiet <-chan struct{}) error {
 		status = statusCut
 	default:
 		status, class = judge(err)
+	}
+	if errors.Is(err, errClosing) && s.n > 0 && s.first().replies == 0 && s.successes > 0 {
+		s.t.lives.ended(s.remote.Host, s.pulled-s.n)
 	}
 	s.breakDown(err, status, class, ctx.Err() != nil)
 	// A text that must not be ended is no fault of the connection, and a server
