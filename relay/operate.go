@@ -1,26 +1,11 @@
 package relay
 
 import (
-	"context"
 	"time"
 
 	"postrider/internal/mail"
-	"postrider/internal/maillog"
-	"postrider/internal/metrics"
-	"postrider/queue"
 	"postrider/relay/schedule"
 )
-
-// Drop ends the recipients that f matches without delivering them, for an
-// operator. It returns after the sync; every recipient dropped has its event
-// line with actor and reason, or is given one after a crash by the queue's replay.
-func (e *Engine) Drop(ctx context.Context, f queue.Filter, actor, reason string) (queue.ActionResult, error) {
-	return e.queue.Drop(ctx, f, reason, func(id mail.ID, recipient int) {
-		e.ledger.end(1)
-		e.o.Metrics.Final(metrics.FinalDropped, 1)
-		e.o.Log.Dropped(&maillog.Attempt{ID: id, Recipient: recipient, Actor: actor, Reason: reason})
-	})
-}
 
 // Wait is what a recipient that has not ended waits for.
 type Wait struct {

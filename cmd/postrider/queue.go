@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"strings"
 	"time"
 
@@ -62,9 +61,12 @@ func ended(err error) error {
 
 func queueCommand(load func() (*config.Config, error)) *cobra.Command {
 	a := &asker{load: load}
-	queue := &cobra.Command{Use: "queue", Short: "Look at the queue, and drop from it", Args: cobra.NoArgs, RunE: needVerb}
+	queue := &cobra.Command{Use: "queue", Short: "Look at the queue, and act on it", Args: cobra.NoArgs, RunE: needVerb}
 	a.flags(queue)
-	queue.AddCommand(queueList(a), queueSummary(a), queueShow(a), queueCat(a), queueDrop(a), queueConfirmClock(a))
+	queue.AddCommand(queueList(a), queueSummary(a), queueShow(a), queueCat(a), queueConfirmClock(a))
+	for _, action := range admin.Actions() {
+		queue.AddCommand(queueAction(a, action))
+	}
 	return queue
 }
 
@@ -193,70 +195,6 @@ func (a *asker) one(text string) (mail.ID, *admin.Client, error) {
 	return id, client, err
 }
 
-func queueDrop(a *asker) *cobra.Command {
-	var (
-		s             selection
-		reason        string
-		all, yes, dry bool
-	)
-	cmd := &cobra.Command{
-		Use: "drop [ID ...]", Short: "End recipients without delivering them or telling anybody",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s.ids = append(s.ids, args...)
-			return a.drop(cmd, &s, reason, all, yes, dry)
-		},
-	}
-	s.flags(cmd)
-	f := cmd.Flags()
-	f.StringVar(&reason, "reason", "", "why; it goes into the event log (required)")
-	f.BoolVar(&all, "all", false, "allow a drop that nothing restricts")
-	f.BoolVar(&yes, "yes", false, "do not ask")
-	f.BoolVar(&dry, "dry-run", false, "only count")
-	return cmd
-}
-
-func (a *asker) drop(cmd *cobra.Command, s *selection, reason string, all, yes, dry bool) error {
-	sel, err := s.selector()
-	if err != nil {
-		return err
-	}
-	switch {
-	case reason == "" && !dry:
-		return &exitError{exitUsage, errors.New("--reason is needed: it is what the event log will say")}
-	case sel.All() && !all:
-		return &exitError{exitUsage, errors.New("nothing restricts this drop: name messages or add --all")}
-	}
-	client, err := a.client()
-	if err != nil {
-		return err
-	}
-	matched := 0
-	err = client.Queue(cmd.Context(), sel, func(m *admin.Message) bool { matched += len(m.Recipients); return true })
-	if err != nil {
-		return ended(err)
-	}
-	if matched == 0 {
-		return ended(admin.ErrNotFound)
-	}
-	if dry {
-		return ended(a.print(cmd, func(p *cli.Printer) error { return p.Dropped(admin.DropResult{Matched: matched}, true) }))
-	}
-	if !yes && !confirmed(cmd, matched) {
-		return &exitError{exitUsage, errors.New("nothing was dropped; --yes drops without asking")}
-	}
-	result, err := client.Drop(cmd.Context(), sel, all, actor(), reason)
-	if err != nil {
-		return ended(err)
-	}
-	if err := a.print(cmd, func(p *cli.Printer) error { return p.Dropped(result, false) }); err != nil {
-		return ended(err)
-	}
-	if code := cli.DropExitCode(result); code != 0 {
-		return &exitError{code, nil}
-	}
-	return nil
-}
-
 func queueConfirmClock(a *asker) *cobra.Command {
 	return &cobra.Command{
 		Use: "confirm-clock", Short: "Say that a clock that has leapt is right, so that old mail expires by it", Args: cobra.NoArgs,
@@ -268,27 +206,6 @@ func queueConfirmClock(a *asker) *cobra.Command {
 			return ended(client.ConfirmClock(cmd.Context()))
 		},
 	}
-}
-
-// confirmed asks a person; without one nothing is confirmed.
-func confirmed(cmd *cobra.Command, n int) bool {
-	if !terminal(os.Stdin) {
-		return false
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "drop %d recipients without telling anybody? [y/N] ", n)
-	var answer string
-	if _, err := fmt.Fscanln(cmd.InOrStdin(), &answer); err != nil {
-		return false
-	}
-	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
-}
-
-// actor is who is at the keyboard, for the event log.
-func actor() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
 // selection is the selector flags of a command.

@@ -68,14 +68,6 @@ type Recipient struct {
 	Why      *Why       `json:"why,omitempty"`
 }
 
-// DropResult is what a drop did, in recipients.
-type DropResult struct {
-	Matched int `json:"matched"`
-	Done    int `json:"done"`
-	// Skipped had been sent meanwhile: their outcome stands.
-	Skipped int `json:"skipped"`
-}
-
 // Queue is what the interface needs of the queue.
 type Queue interface {
 	// List calls yield for each message with a recipient that s matches, by id,
@@ -84,9 +76,9 @@ type Queue interface {
 	// Raw returns the text of a message and its length in bytes; ErrNotFound
 	// when there is none.
 	Raw(ctx context.Context, id mail.ID) (io.ReadCloser, int64, error)
-	// Drop ends the recipients that s matches, without telling anybody. It
-	// returns once that is durable.
-	Drop(ctx context.Context, s Selector, actor, reason string) (DropResult, error)
+	// Act does an action to the recipients that s matches. It returns once that is
+	// durable.
+	Act(ctx context.Context, a Action, s Selector, actor, reason string) (ActionResult, error)
 	// ConfirmClock says that the wall clock is right, so that what is too old by it
 	// expires. It reports whether that was in doubt.
 	ConfirmClock() (bool, error)

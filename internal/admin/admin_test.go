@@ -28,11 +28,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // queue is a queue of n messages in memory.
 type queue struct {
-	doubt   bool
-	n       int
-	fail    error // given after the first message
-	dropped []admin.Selector
-	reason  string
+	doubt  bool
+	n      int
+	fail   error // given after the first message
+	acted  []admin.Selector
+	reason string
 }
 
 func id(i int) mail.ID { return mail.MakeID(1732310000000, 1, 7, uint32(i)) }
@@ -76,10 +76,10 @@ func (q *queue) ConfirmClock() (bool, error) {
 	return was, nil
 }
 
-func (q *queue) Drop(_ context.Context, s admin.Selector, actor, reason string) (admin.DropResult, error) {
-	q.dropped = append(q.dropped, s)
-	q.reason = actor + ": " + reason
-	return admin.DropResult{Matched: 3, Done: 2, Skipped: 1}, nil
+func (q *queue) Act(_ context.Context, a admin.Action, s admin.Selector, actor, reason string) (admin.ActionResult, error) {
+	q.acted = append(q.acted, s)
+	q.reason = string(a) + " by " + actor + ": " + reason
+	return admin.ActionResult{Matched: 3, Done: 2, Skipped: 1}, nil
 }
 
 func start(t *testing.T, o admin.Options) *admin.Server {
@@ -145,10 +145,6 @@ func TestClient(t *testing.T) {
 	if err := c.Raw(ctx, id(9), io.Discard); !errors.Is(err, admin.ErrNotFound) {
 		t.Errorf("raw of nothing: %v", err)
 	}
-	want := admin.Selector{ToDomain: "exmaple.example"}
-	if r, err := c.Drop(ctx, want, false, "root", "a typo"); err != nil || r.Done != 2 || q.reason != "root: a typo" || !reflect.DeepEqual(q.dropped[0], want) {
-		t.Errorf("drop: %+v, %v, %+v", r, err, q)
-	}
 	q.doubt = true
 	if err := c.ConfirmClock(ctx); err != nil || q.doubt {
 		t.Errorf("the clock is confirmed: %v", err)
@@ -156,21 +152,61 @@ func TestClient(t *testing.T) {
 	if err := c.ConfirmClock(ctx); !errors.Is(err, admin.ErrNotFound) {
 		t.Errorf("a clock that nobody doubts: %v", err)
 	}
-	if _, err := c.Drop(ctx, admin.Selector{Limit: 5}, false, "root", "oops"); !errors.Is(err, admin.ErrSelector) {
-		t.Errorf("a drop of everything: %v", err)
-	}
-	if _, err := c.Drop(ctx, want, false, "root", ""); !errors.Is(err, admin.ErrSelector) || len(q.dropped) != 1 {
-		t.Errorf("a drop without a reason: %v", err)
-	}
-	if _, err := c.Drop(ctx, admin.Selector{}, true, "root", "start over"); err != nil {
-		t.Errorf("a drop of everything that is meant: %v", err)
-	}
 	q.fail = errors.New("disk is on fire")
 	if err := c.Queue(ctx, admin.Selector{}, func(*admin.Message) bool { return true }); err == nil || err.Error() != "disk is on fire" {
 		t.Errorf("a listing that fails half way: %v", err)
 	}
 	if _, err := admin.NewClient(filepath.Join(t.TempDir(), "none")).Status(ctx); !errors.Is(err, admin.ErrNotRunning) {
 		t.Errorf("no daemon: %v", err)
+	}
+}
+
+// Every action needs a selector that selects, and those that take mail away a reason.
+func TestActions(t *testing.T) {
+	q := &queue{n: 3}
+	socket := filepath.Join(t.TempDir(), "s")
+	start(t, admin.Options{Socket: socket, Queue: q})
+	c, ctx := admin.NewClient(socket), t.Context()
+	want := admin.Selector{ToDomain: "exmaple.example"}
+	for _, a := range admin.Actions() {
+		q.acted = nil
+		r, err := c.Act(ctx, a, want, false, "root", "a typo")
+		if err != nil || r.Done != 2 || q.reason != string(a)+" by root: a typo" || !reflect.DeepEqual(q.acted, []admin.Selector{want}) {
+			t.Errorf("%s: %+v, %v, %+v", a, r, err, q)
+		}
+		if _, err := c.Act(ctx, a, admin.Selector{Limit: 5}, false, "root", "oops"); !errors.Is(err, admin.ErrSelector) || len(q.acted) != 1 {
+			t.Errorf("%s of everything: %v", a, err)
+		}
+		if _, err := c.Act(ctx, a, want, false, "root", ""); errors.Is(err, admin.ErrSelector) != a.NeedsReason() {
+			t.Errorf("%s without a reason: %v", a, err)
+		}
+		if _, err := c.Act(ctx, a, admin.Selector{}, true, "root", "start over"); err != nil {
+			t.Errorf("%s of everything that is meant: %v", a, err)
+		}
+	}
+	if _, err := c.Act(ctx, "eat", want, false, "root", "hungry"); err == nil {
+		t.Error("an action that there is not was done")
+	}
+}
+
+// An action fits those in the states that it changes.
+func TestActionsFit(t *testing.T) {
+	for a, want := range map[admin.Action]string{
+		admin.ActionRetry: "deferred", admin.ActionHold: "ready inflight deferred", admin.ActionRelease: "held quarantined",
+		admin.ActionBounce: "ready inflight deferred held quarantined", admin.ActionDrop: "ready inflight deferred held failed quarantined", "eat": "",
+	} {
+		var fit []string
+		for _, state := range admin.States() {
+			if a.Fits(&admin.Recipient{State: state}) {
+				fit = append(fit, state)
+			}
+		}
+		if got := strings.Join(fit, " "); got != want {
+			t.Errorf("%s fits %q, want %q", a, got, want)
+		}
+	}
+	if r := (admin.Recipient{State: "ready", Why: &admin.Why{Gate: admin.GateDNS}}); !admin.ActionRetry.Fits(&r) {
+		t.Error("what waits for DNS can not be retried")
 	}
 }
 
@@ -216,7 +252,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	const (
 		figures = "/metrics /livez /readyz /api/v1/status"
-		content = "/api/v1/queue /api/v1/messages/ID /api/v1/messages/ID/raw POST:/api/v1/queue/drop?to=u@ext.example&reason=x"
+		content = "/api/v1/queue /api/v1/messages/ID /api/v1/messages/ID/raw POST:/api/v1/queue/drop?to=u@ext.example&reason=x POST:/api/v1/queue/hold?to=u@ext.example&reason=x"
 		profile = "/debug/pprof/ /debug/pprof/cmdline /debug/pprof/goroutine?debug=1"
 	)
 	tcp := "http://" + s.Addr().String()

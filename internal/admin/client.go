@@ -130,27 +130,6 @@ func (c *Client) Raw(ctx context.Context, id mail.ID, w io.Writer) error {
 	return err
 }
 
-// Drop ends the recipients that s matches, without telling anybody. A selector
-// that restricts nothing needs all.
-func (c *Client) Drop(ctx context.Context, s Selector, all bool, actor, reason string) (DropResult, error) {
-	v := s.Values()
-	v.Set("actor", actor)
-	v.Set("reason", reason)
-	if all {
-		v.Set("all", "true")
-	}
-	var result DropResult
-	resp, err := c.do(ctx, http.MethodPost, "/api/v1/queue/drop?"+v.Encode())
-	if err != nil {
-		return result, err
-	}
-	defer resp.Body.Close() // only read
-	if resp.StatusCode != http.StatusOK {
-		return result, failure(resp)
-	}
-	return result, json.NewDecoder(resp.Body).Decode(&result)
-}
-
 func (c *Client) get(ctx context.Context, path string, into any) error {
 	resp, err := c.do(ctx, http.MethodGet, path)
 	if err != nil {

@@ -105,36 +105,6 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, text)
 }
 
-// drop needs a reason, and a selector that selects: a forgotten one must not
-// empty the queue.
-func (s *Server) drop(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	sel, err := ParseSelector(q, "reason", "actor", "all")
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	reason := q.Get("reason")
-	if reason == "" {
-		fail(w, http.StatusBadRequest, "a reason is needed")
-		return
-	}
-	if sel.All() && q.Get("all") != "true" {
-		fail(w, http.StatusBadRequest, "no selector: that would drop the whole queue (all=true if it is meant)")
-		return
-	}
-	actor := q.Get("actor")
-	if actor == "" {
-		actor = "api"
-	}
-	result, err := s.o.Queue.Drop(r.Context(), sel, actor, reason)
-	if err != nil {
-		failWith(w, err)
-		return
-	}
-	reply(w, http.StatusOK, result)
-}
-
 func (s *Server) confirmClock(w http.ResponseWriter, _ *http.Request) {
 	was, err := s.o.Queue.ConfirmClock()
 	switch {

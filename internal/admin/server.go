@@ -150,7 +150,9 @@ func (s *Server) content(m *http.ServeMux, guard func(http.HandlerFunc) http.Han
 	m.Handle("GET /api/v1/messages/{id}", guard(s.show))
 	m.Handle("GET /api/v1/explain", guard(s.explain))
 	m.Handle("GET /api/v1/messages/{id}/raw", guard(s.raw))
-	m.Handle("POST /api/v1/queue/drop", guard(s.drop))
+	for _, a := range Actions() {
+		m.Handle("POST /api/v1/queue/"+string(a), guard(s.act(a)))
+	}
 	m.Handle("POST /api/v1/queue/confirm-clock", guard(s.confirmClock))
 }
 

@@ -195,13 +195,28 @@ func (r *rawBody) Close() error {
 	return nil
 }
 
-func (o operatorQueue) Drop(ctx context.Context, s admin.Selector, actor, reason string) (admin.DropResult, error) {
+func (o operatorQueue) Act(ctx context.Context, a admin.Action, s admin.Selector, actor, reason string) (admin.ActionResult, error) {
 	filter, err := filterOf(s)
 	if err != nil {
-		return admin.DropResult{}, err
+		return admin.ActionResult{}, err
 	}
-	r, err := o.e.Drop(ctx, filter, actor, reason)
-	return admin.DropResult{Matched: r.Matched, Done: r.Done, Skipped: r.Skipped}, err
+	var do func(context.Context, queue.Filter, string, string) (queue.ActionResult, error)
+	switch a {
+	case admin.ActionRetry:
+		do = o.e.Retry
+	case admin.ActionHold:
+		do = o.e.Hold
+	case admin.ActionRelease:
+		do = o.e.Release
+	case admin.ActionBounce:
+		do = o.e.Bounce
+	case admin.ActionDrop:
+		do = o.e.Drop
+	default:
+		return admin.ActionResult{}, fmt.Errorf("%w: no action %q", admin.ErrSelector, a)
+	}
+	r, err := do(ctx, filter, actor, reason)
+	return admin.ActionResult{Matched: r.Matched, Done: r.Done, Skipped: r.Skipped + r.Pending}, err
 }
 
 func (o operatorQueue) ConfirmClock() (bool, error) { return o.e.ConfirmClock() }

@@ -267,7 +267,11 @@ func TestExitCodes(t *testing.T) {
 	expect(3, "queue", "show", unknown)
 	expect(3, "queue", "cat", unknown)
 	expect(3, "queue", "drop", unknown, "--reason", "test", "--yes")
-	expect(2, "queue", "drop", "--reason", "test", "--yes") // nothing restricts it
+	expect(2, "queue", "drop", "--reason", "test", "--yes")         // nothing restricts it
+	expect(3, "queue", "retry", "--from", "a@example.org", "--yes") // it is held
+	expect(0, "queue", "release", "--from", "a@example.org", "--dry-run")
+	expect(2, "queue", "bounce", "--from", "a@example.org", "--yes") // no reason
+	expect(2, "queue", "hold", "--reason", "test", "--yes")          // nothing restricts it
 	expect(0, "queue", "drop", "--from", "a@example.org", "--reason", "test", "--yes")
 	expect(2, "queue", "nonsense")
 	r.signal(syscall.SIGTERM)

@@ -59,6 +59,14 @@ func (l *Log) Delayed(a *Attempt) { l.attempt("delayed", a) }
 // Held writes that a recipient waits for an operator.
 func (l *Log) Held(a *Attempt) { l.attempt("held", a) }
 
+// Released writes that an operator lets a recipient go on that was held or
+// quarantined.
+func (l *Log) Released(a *Attempt) { l.attempt("released", a) }
+
+// Retried writes that an operator lets a recipient be attempted now that waited for
+// its due time or for DNS.
+func (l *Log) Retried(a *Attempt) { l.attempt("retried", a) }
+
 // Quarantined writes that a recipient's message cannot be read whole and was set
 // aside.
 func (l *Log) Quarantined(a *Attempt) { l.attempt("quarantined", a) }

@@ -77,6 +77,8 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	notices(l, env, failed)
 	l.Held(&maillog.Attempt{Envelope: env, Site: "hold", Rule: "hold"})
 	l.Quarantined(&maillog.Attempt{ID: env.ID, Recipient: 0})
+	l.Released(&maillog.Attempt{ID: env.ID, Recipient: 0, Actor: "root", Reason: "looked at"})
+	l.Retried(&maillog.Attempt{ID: env.ID, Recipient: 1, Actor: "root"})
 	l.Dropped(&maillog.Attempt{Envelope: env, Site: "discard", Rule: "discard"})
 	l.Dropped(&maillog.Attempt{ID: env.ID, Recipient: 1, Actor: "root", Reason: "typo domain, ticket 4711"})
 	l.Store("stall", errors.New("sync took 12 s"))

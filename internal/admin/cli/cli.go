@@ -47,8 +47,8 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// DropExitCode returns the exit code for what a drop did.
-func DropExitCode(r admin.DropResult) int {
+// ActionExitCode returns the exit code for what an action did.
+func ActionExitCode(r admin.ActionResult) int {
 	switch {
 	case r.Matched == 0:
 		return ExitNothing

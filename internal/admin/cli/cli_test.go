@@ -72,9 +72,12 @@ func TestQueue(t *testing.T) {
 		}
 		if err := errors.Join(
 			p.Show(messages()[0]), p.Summary(&sum),
-			p.Dropped(admin.DropResult{Matched: 3, Done: 3}, false),
-			p.Dropped(admin.DropResult{Matched: 3, Done: 2, Skipped: 1}, false),
-			p.Dropped(admin.DropResult{Matched: 3}, true),
+			p.Acted(admin.ActionDrop, admin.ActionResult{Matched: 3, Done: 3}),
+			p.Acted(admin.ActionBounce, admin.ActionResult{Matched: 3, Done: 2, Skipped: 1}),
+			p.Acted(admin.ActionHold, admin.ActionResult{Matched: 1, Done: 1}),
+			p.Acted(admin.ActionRelease, admin.ActionResult{Matched: 1, Done: 1}),
+			p.Acted(admin.ActionRetry, admin.ActionResult{Matched: 1, Done: 1}),
+			preview(p, admin.ActionBounce, false), preview(p, admin.ActionDrop, true), preview(p, admin.ActionRetry, true),
 		); err != nil {
 			t.Fatal(err)
 		}
@@ -92,6 +95,14 @@ func TestQueue(t *testing.T) {
 		}
 		golden(t, "queue.txt", out.Bytes())
 	}
+}
+
+func preview(p *cli.Printer, a admin.Action, dry bool) error {
+	v := &cli.Preview{Action: a, DryRun: dry}
+	for _, m := range messages() {
+		v.Add(m, now)
+	}
+	return p.Preview(v)
 }
 
 func TestStatus(t *testing.T) {
@@ -159,10 +170,10 @@ func TestLog(t *testing.T) {
 	golden(t, "life.txt", out.Bytes())
 	out.Reset()
 	p.JSON = true
-	if err := p.Life(&life); err != nil || strings.Count(out.String(), "\n") != 14 {
+	if err := p.Life(&life); err != nil || strings.Count(out.String(), "\n") != 16 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if _, err := cli.ParseEvent([]byte("{")); err == nil || all != 26 {
+	if _, err := cli.ParseEvent([]byte("{")); err == nil || all != 28 {
 		t.Error("half a line is an event")
 	}
 }
@@ -197,8 +208,8 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%v: %d", err, got)
 		}
 	}
-	for r, want := range map[admin.DropResult]int{{}: 3, {Matched: 2, Done: 2}: 0, {Matched: 2, Done: 1, Skipped: 1}: 4} {
-		if got := cli.DropExitCode(r); got != want {
+	for r, want := range map[admin.ActionResult]int{{}: 3, {Matched: 2, Done: 2}: 0, {Matched: 2, Done: 1, Skipped: 1}: 4} {
+		if got := cli.ActionExitCode(r); got != want {
 			t.Errorf("%+v: %d", r, got)
 		}
 	}

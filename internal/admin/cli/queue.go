@@ -166,23 +166,3 @@ func (p *Printer) Summary(s *Summary) error {
 	fmt.Fprintf(t, "total\t\t\t\t\t%d\t%s\n", total, Bytes(bytes))
 	return t.Flush()
 }
-
-// Dropped writes what a drop did; with dry what it would have done.
-func (p *Printer) Dropped(r admin.DropResult, dry bool) error {
-	if p.JSON {
-		return p.json(struct {
-			admin.DropResult
-			DryRun bool `json:"dry_run,omitempty"`
-		}{r, dry})
-	}
-	var err error
-	switch {
-	case dry:
-		_, err = fmt.Fprintf(p.W, "would drop %d recipients\n", r.Matched)
-	case r.Skipped > 0:
-		_, err = fmt.Fprintf(p.W, "%d recipients dropped, %d skipped: they were sent meanwhile\n", r.Done, r.Skipped)
-	default:
-		_, err = fmt.Fprintf(p.W, "%d recipients dropped\n", r.Done)
-	}
-	return err
-}
