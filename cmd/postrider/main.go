@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/internal/app"
 	"postrider/internal/config"
 )
 
@@ -113,12 +114,16 @@ func loadConfig(file string) (*config.Config, error) {
 func checkCommand(load func() (*config.Config, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Validate the configuration: every error with file, line and column",
+		Short: "Validate the configuration and the files it names: every error with file, line and column",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := load()
 			if err != nil {
 				return err
+			}
+			if err := app.Check(cfg); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return &exitError{exitFailed, nil}
 			}
 			name := cfg.Path
 			if name == "" {

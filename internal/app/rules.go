@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -19,16 +20,10 @@ import (
 // rulesOf makes the snapshot that a reload swaps. An error says what of the files
 // that the configuration names cannot be used.
 func rulesOf(cfg *config.Config) (*relay.Rules, error) {
-	replies, err := repliesOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	sites, err := sitesOf(cfg)
-	if err != nil {
-		return nil, err
-	}
-	templates, err := templatesOf(cfg)
-	if err != nil {
+	replies, badReplies := repliesOf(cfg)
+	sites, badSites := sitesOf(cfg)
+	templates, badTemplates := templatesOf(cfg)
+	if err := errors.Join(badReplies, badSites, badTemplates); err != nil {
 		return nil, err
 	}
 	access, routes := accessOf(cfg), route.New(routesOf(cfg))
@@ -56,11 +51,16 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 	}, nil
 }
 
-// Check reads the files that a configuration names and tells what is wrong with
-// them.
+// Check reads the files that a configuration names, as a start would, and tells
+// everything that is wrong with them.
 func Check(cfg *config.Config) error {
-	_, err := rulesOf(cfg)
-	return err
+	_, rules := rulesOf(cfg)
+	_, certificate := certs.Open(certOptions(cfg))
+	var token error
+	if cfg.Admin.TokenFile != "" {
+		_, token = readToken(cfg.Admin.TokenFile)
+	}
+	return errors.Join(rules, certificate, token)
 }
 
 // resolveOf says what addresses at RCPT stand for.
