@@ -34,8 +34,12 @@ func (e *Engine) durable(env *mail.Envelope) {
 
 // logResult writes the event of one recipient's attempt and counts it.
 func (e *Engine) logResult(l *lane, f *flight, i int, r *queue.Result) {
-	if r.State == queue.Ready {
-		return // untried, or the site's own trouble: nothing happened to the message
+	if r.State == queue.Ready { // nothing happened to the message
+		if class := f.verdicts[i].Class; class != mail.ClassNone && f.delivery.Remote.Session != 0 {
+			e.count(l, &f.delivery, r)
+			l.site.Reply(class.String())
+		}
+		return
 	}
 	d := &f.delivery
 	a := &f.event

@@ -146,11 +146,15 @@ func (l *lane) run() {
 
 // serve makes one connection and lets it work.
 func (l *lane) serve(t Transport, src *source) error {
+	start := l.e.o.Clock()
 	eg, st := l.egress()
 	if !st.IsZero() {
 		return &routeError{st}
 	}
 	src.lease = queue.Lease{MaxRecipients: eg.MaxRecipients, MixDomains: eg.Hop.Kind != mail.HopMX || l.e.mixes(l.to.provider)}
+	if eg.Hop.Kind == mail.HopMX {
+		src.dns = max(0, l.e.o.Clock().Sub(start))
+	}
 	if l.gates != nil {
 		eg.Heard = src.hear
 	}

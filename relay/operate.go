@@ -74,8 +74,9 @@ type LaneState struct {
 	PausedUntil time.Time // the gate is a shut breaker; zero: it is not
 	Reason      mail.Status
 	Class       mail.Class
-	PerSecond   float64 // recipients delivered a second, lately
-	Resolves    bool    // it is where mail waits for DNS
+	PerSecond   float64                          // recipients delivered a second, lately
+	Resolves    bool                             // it is where mail waits for DNS
+	Waited      [schedule.NumGates]time.Duration // how long each gate has held it
 }
 
 // Lanes tells how every lane stands.
@@ -99,7 +100,7 @@ func (e *Engine) Lanes() []LaneState {
 		switch {
 		case l.gates != nil:
 			g := l.gates.State(now)
-			s.Gate, s.Since, s.Most, s.Window = g.Gate, g.Since, g.Most, g.Window
+			s.Gate, s.Since, s.Most, s.Window, s.Waited = g.Gate, g.Since, g.Most, g.Window, g.Waited
 			if g.Gate == schedule.GateBreaker {
 				s.PausedUntil, s.Reason, s.Class = g.Until, g.Reason, g.Class
 			}
@@ -110,10 +111,6 @@ func (e *Engine) Lanes() []LaneState {
 	}
 	return states
 }
-
-// Waited returns how long gates have held ready mail in all lanes, by gate, since
-// the start.
-func (e *Engine) Waited() [schedule.NumGates]time.Duration { return e.sched.Waited(e.o.Clock()) }
 
 // ClassOf tells what a reply means by the rules in force.
 // remote is who gave it, "" for nobody but us.

@@ -8,6 +8,7 @@ import (
 
 	"postrider/internal/mail"
 	"postrider/internal/maillog"
+	"postrider/internal/metrics"
 	"postrider/queue"
 	"postrider/relay/classify"
 )
@@ -18,8 +19,9 @@ import (
 type source struct {
 	l     *lane
 	lease queue.Lease
-	heard bool       // the gates know why the connection did not come up
-	addr  netip.Addr // of the target that it is with; zero: none yet
+	heard bool          // the gates know why the connection did not come up
+	addr  netip.Addr    // of the target that it is with; zero: none yet
+	dns   time.Duration // that its addresses took; its first delivery gets it
 
 	mu     sync.Mutex // guards following
 	free   []*flight
@@ -94,6 +96,12 @@ func (s *source) hear(h mail.Hearing) {
 		v := l.e.judgeReply(l, h.Status, false)
 		h.Class = v.Class
 	}
+	if !h.Connect {
+		l.site.Attempts(metrics.ResultConnFail, 1)
+		if h.Class != mail.ClassNone {
+			l.site.Reply(h.Class.String())
+		}
+	}
 	l.gates.Heard(now, h)
 	if !h.Connect {
 		l.note(now, nil)
@@ -117,6 +125,7 @@ func (s *source) older(before time.Time) *flight {
 func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
 	f.fill(job, s.l.e.o.Clock())
 	f.delivery.Sender = s.l.e.senderOf(job)
+	f.delivery.Timings.DNS, s.dns = s.dns, 0
 	s.mu.Lock()
 	s.flying = append(s.flying, f)
 	s.mu.Unlock()

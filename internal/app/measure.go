@@ -8,6 +8,7 @@ import (
 	"postrider/internal/mail"
 	"postrider/internal/metrics"
 	"postrider/queue"
+	"postrider/relay/schedule"
 )
 
 // watch lets the metrics read what the parts count themselves.
@@ -77,7 +78,13 @@ func (a *App) eventLog() metrics.EventLog {
 func (a *App) laneCounts() []metrics.Lane {
 	var list []metrics.Lane
 	for _, l := range a.engine.Lanes() {
-		list = append(list, metrics.Lane{Name: l.Key, Connections: int64(l.Connections), Paused: !l.PausedUntil.IsZero()})
+		m := metrics.Lane{Name: l.Site, Connections: int64(l.Connections), Paused: !l.PausedUntil.IsZero()}
+		for gate, waited := range l.Waited {
+			if waited > 0 {
+				m.Waits = append(m.Waits, metrics.Wait{Limit: schedule.Gate(gate).String(), Total: waited})
+			}
+		}
+		list = append(list, m)
 	}
 	return list
 }

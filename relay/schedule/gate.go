@@ -88,6 +88,7 @@ func (l *Lane) gateLocked(at instant, g Gate, until instant) {
 	}
 	if l.gate != GateNone {
 		l.s.waited[l.gate] += time.Duration(at - l.since)
+		l.waited[l.gate] += time.Duration(at - l.since)
 	}
 	l.gate, l.since = g, at
 }

@@ -29,9 +29,10 @@ type Lane struct {
 	leaving int // of those: were told to end
 	rested  instant
 
-	gate  Gate
-	since instant
-	until instant
+	gate   Gate
+	since  instant
+	until  instant
+	waited [NumGates]time.Duration // at each gate before this one
 
 	breaker
 	pause  instant // the site asked for one until then

@@ -146,6 +146,9 @@ func TestAPlaceGoesToTheSiteThatHoldsFewest(t *testing.T) {
 	if w := s.Waited(now); w[GateGlobal] < 3*time.Second {
 		t.Errorf("waited %v at the gate", w[GateGlobal])
 	}
+	if w := small.State(now).Waited; w[GateGlobal] != 3*time.Second {
+		t.Errorf("small waited %v at the gate", w[GateGlobal])
+	}
 }
 
 func TestAProvidersPlaceGoesToWhoWaitsForIt(t *testing.T) {

@@ -26,6 +26,8 @@ type State struct {
 	SiteHeld    int // connections of all lanes of the site
 	Suspended   int // flows
 	Ejected     []netip.Addr
+
+	Waited [NumGates]time.Duration // how long it has stood at each gate since it came to be
 }
 
 // State tells how the lane stands.
@@ -43,10 +45,12 @@ func (l *Lane) State(now time.Time) State {
 	st := State{
 		Key: l.key, Gate: l.gate, Reason: l.reason.status, Class: l.reason.class, ReasonAt: when(l.reason.at),
 		Ready: l.ready, Connections: l.conns, Up: l.up, Window: l.window.Size(), Most: s.mostOfLocked(l), SiteHeld: l.site.held,
+		Waited: l.waited,
 	}
 	st.Reason.Text = bytes.Clone(st.Reason.Text)
 	if l.gate != GateNone {
 		st.Since = when(l.since)
+		st.Waited[l.gate] += time.Duration(at - l.since)
 		if l.until > at {
 			st.Until = when(l.until)
 		}
