@@ -120,8 +120,13 @@ func (e *Engine) policyOf(name string) (domain string, tls mail.TLSPolicy) {
 	return domain, rules.Routes.TLS([]byte(domain), plan)
 }
 
-// rebound is told by the directory of a domain whose answer has changed.
+// rebound is told by the directory of a domain whose answer has changed. An answer
+// may come while the queue that asked is being opened; it waits for that.
 func (e *Engine) rebound(name string) {
+	<-e.hasQueue
+	if e.queue == nil {
+		return // it could not be opened
+	}
 	domain, _, _ := strings.Cut(name, string(viaSeparator))
 	e.queue.RebindDomain(domain)
 }

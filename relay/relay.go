@@ -148,6 +148,7 @@ type Engine struct {
 	flusher     sync.WaitGroup
 
 	dir       *directory.Directory // nil: nothing is resolved
+	hasQueue  chan struct{}        // closed when queue is set: mail is bound, and domains are looked up, while it opens
 	sched     *schedule.Scheduler
 	buckets   *schedule.Buckets // of all orders; Queue's lock guards it
 	bulk      *meter
@@ -184,7 +185,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	o.Retry = o.Retry.WithDefaults()
 	e := &Engine{
 		o: o, lanes: make(map[string]*lane), dests: make(map[string]*destination), resting: make(map[restKey]time.Time),
-		flushed: make(chan struct{}), flushNow: make(chan struct{}, 1), rebindNow: make(chan struct{}, 1),
+		hasQueue: make(chan struct{}), flushed: make(chan struct{}), flushNow: make(chan struct{}, 1), rebindNow: make(chan struct{}, 1),
 		buckets: schedule.NewBuckets(), bulk: newMeter(),
 		sched: schedule.New(schedule.Options{Connections: o.Connections, LaneConnections: o.ConnectionsPerHop, PerConnection: jobsPerConnection}),
 	}
@@ -207,10 +208,14 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	q.Replayed = e.replayed
 	q.Durable = e.durable
 	opened, err := queue.Open(q)
+	e.queue = opened
+	close(e.hasQueue)
 	if err != nil {
+		if e.dir != nil {
+			e.dir.Close()
+		}
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	e.queue = opened
 	if err := e.startClock(); err != nil {
 		return nil, errors.Join(err, opened.Close(context.WithoutCancel(ctx)))
 	}
