@@ -56,6 +56,7 @@ func (e *Engine) logResult(l *lane, f *flight, i int, r *queue.Result) {
 	}
 	if r.Attempt {
 		a.Number = int(f.job.Attempts[i]) + 1
+		a.Command = d.Commands[i].String()
 		a.Wait = max(0, f.leased.Sub(f.job.ReadySince))
 	}
 	switch r.State {

@@ -152,14 +152,14 @@ allow_private_targets = ["127.0.0.0/8"]
 
 	has(t, a.event(`"ev":"delivered"`, `"id":"`+good), map[string]string{
 		"rid": "1", "to": "bob@tls.test", "mx": "mx.tls.test", "ip": n.farm.Addr("tls.test").Addr().String(),
-		"tls": "TLSv1.3", "tls_policy": "may", "tls_verdict": "untrusted", "code": "250", "attempt": "1", "class": "<nil>",
+		"tls": "TLSv1.3", "tls_policy": "may", "tls_verdict": "untrusted", "code": "250", "attempt": "1", "class": "<nil>", "cmd": "data",
 	})
 	if site := fmt.Sprint(a.event(`"ev":"delivered"`, `"id":"`+good)["site"]); !strings.HasPrefix(site, "down.tls.test") {
 		t.Errorf("the site is %q", site)
 	}
 	has(t, a.event(`"ev":"failed"`, `"id":"`+bad), map[string]string{
 		"to": "carol@never.test", "mx": "mx.never.test", "ip": n.farm.Addr("never.test").Addr().String(),
-		"tls": "<nil>", "tls_policy": "may", "tls_verdict": "clear", "code": "550", "enh": "5.1.1", "attempt": "1", "class": "no_user",
+		"tls": "<nil>", "tls_policy": "may", "tls_verdict": "clear", "code": "550", "enh": "5.1.1", "attempt": "1", "class": "no_user", "cmd": "rcpt",
 	})
 	for id, want := range map[string]struct{ kind, action, site string }{
 		asked: {"relayed", "relayed", "mx.old.test"}, bad: {"failure", "failed", "mx.never.test"},

@@ -82,6 +82,9 @@ type Delivery struct {
 	Recipients []int     // indexes into Envelope.Recipients
 	Body       Body
 	Outcomes   []Status // one for each of Recipients; the zero Status until set
+	// Commands are what the outcomes answered, one for each of Recipients; CommandNone
+	// where nobody answered or it is not known.
+	Commands []Command
 	// Sender is the reverse-path to give; it differs from the envelope's where mail
 	// is forwarded for somebody.
 	Sender []byte
@@ -123,9 +126,18 @@ type Timings struct {
 
 // Prepare readies d for an attempt at n recipients, keeping its memory.
 func (d *Delivery) Prepare(n int) {
-	*d = Delivery{Recipients: d.Recipients[:0], Outcomes: d.Outcomes[:0], text: d.text[:0]}
+	*d = Delivery{Recipients: d.Recipients[:0], Outcomes: d.Outcomes[:0], Commands: d.Commands[:0], text: d.text[:0]}
 	for range n {
 		d.Outcomes = append(d.Outcomes, Status{})
+		d.Commands = append(d.Commands, CommandNone)
+	}
+}
+
+// Answered is Set for what a server said to a command.
+func (d *Delivery) Answered(i int, s Status, c Command) {
+	d.Set(i, s)
+	if i < len(d.Commands) { // who does without Prepare does without them
+		d.Commands[i] = c
 	}
 }
 

@@ -1,6 +1,10 @@
 package outbound
 
-import "time"
+import (
+	"time"
+
+	"postrider/internal/mail"
+)
 
 // take applies the reply in s.answer. done says that st has had all its replies.
 // st.tx may be over, and its memory in use again, when take returns.
@@ -18,7 +22,7 @@ func (s *session) take(st step) (done bool, err error) {
 	case stepMail:
 		if !positive {
 			tx.refused = true
-			tx.rest(a.Status())
+			tx.answered(a.Status(), mail.CommandMail)
 		}
 	case stepRcpt:
 		switch {
@@ -36,14 +40,14 @@ func (s *session) take(st step) (done bool, err error) {
 					tx.full = st.rcpt + 1
 				}
 			}
-			tx.d.Set(st.rcpt, a.Status())
+			tx.d.Answered(st.rcpt, a.Status(), mail.CommandRcpt)
 		}
 	case stepData:
 		s.dataAnswered, s.proceed = true, a.Code == 354
 		s.learn(tx)
 		if !s.proceed {
 			tx.softenRefused()
-			tx.rest(a.Status())
+			tx.answered(a.Status(), mail.CommandData)
 			s.mustReset = true
 			s.finish(tx)
 		}
@@ -85,10 +89,10 @@ func (s *session) takeEnd(tx *transaction) (done bool, err error) {
 		for !tx.d.Outcomes[tx.next].IsZero() {
 			tx.next++
 		}
-		tx.d.Set(tx.next, a.Status())
+		tx.d.Answered(tx.next, a.Status(), mail.CommandData)
 		tx.delivered = tx.delivered || positive
 	default:
-		tx.rest(a.Status())
+		tx.answered(a.Status(), mail.CommandData)
 		tx.delivered = positive
 	}
 	// RFC 3030 section 2: after a failed chunk only RSET makes the state sure.

@@ -38,6 +38,15 @@ func (tx *transaction) rest(s mail.Status) {
 	}
 }
 
+// answered sets the outcome of the recipients that have none to a reply.
+func (tx *transaction) answered(s mail.Status, to mail.Command) {
+	for i := range tx.rcpts {
+		if tx.d.Outcomes[i].IsZero() {
+			tx.d.Answered(i, s, to)
+		}
+	}
+}
+
 // softenRefused ends the recipients that were too many with 552 as temporary, when
 // others were taken: to RCPT it then means the same as 452 (RFC 5321 section
 // 4.5.3.1.10). It must be called before the end of the text has its replies.
