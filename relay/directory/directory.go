@@ -12,7 +12,8 @@
 // Find never waits. Changed is called after each change of what Find says, so
 // that whoever has bound mail by an answer binds it anew. A site is used until its
 // records run out; shortly before, those in use are looked up again, so that a
-// domain with steady mail never waits for DNS. A failed look-up of a domain whose
+// domain with steady mail never waits for DNS; Refresh does that for those whose mail
+// does not leave. A failed look-up of a domain whose
 // site is known and has run out leaves no old answer: mail goes where DNS says.
 //
 // # Concurrency
@@ -98,6 +99,7 @@ type Directory struct {
 	pending []*entry              // to be looked up, first come first served
 	workers int
 	swept   int // entries after the last sweep
+	forgets int // calls of Forget
 	closed  bool
 }
 
@@ -208,12 +210,39 @@ func (d *Directory) Retry(domain string) {
 	}
 }
 
+// Refresh looks those domains up again whose answer has run out while mail waits for
+// them: nobody asks for them as long as nothing of it leaves, and their exchangers may
+// be others by now. Until there is a new answer the old one stands. It is to be called
+// once a minute or so.
+func (d *Directory) Refresh() {
+	now := d.o.Clock()
+	var over []*entry
+	d.mu.Lock()
+	for _, e := range d.entries {
+		if !e.asking && !e.expires.IsZero() && !now.Before(e.expires) {
+			over = append(over, e)
+		}
+	}
+	d.mu.Unlock()
+	for _, e := range over {
+		if d.o.Wanted != nil && !d.o.Wanted(e.domain) {
+			continue
+		}
+		d.mu.Lock()
+		if d.entries[e.domain] == e && !e.expires.IsZero() {
+			d.askLocked(e)
+		}
+		d.mu.Unlock()
+	}
+}
+
 // Forget drops every answer, after a change of what look-ups depend on. The caller
 // binds all mail anew.
 func (d *Directory) Forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.o.Clock()
+	d.forgets++
 	for _, e := range d.entries {
 		if !e.expires.IsZero() {
 			e.expires = now

@@ -35,6 +35,7 @@ func (w *world) lookup(ctx context.Context, domain string) (site.Site, mail.Stat
 	w.at = append(w.at, time.Now())
 	w.running++
 	w.most = max(w.most, w.running)
+	key, status := w.key, w.status
 	w.mu.Unlock()
 	select {
 	case <-time.After(20 * time.Millisecond):
@@ -43,10 +44,10 @@ func (w *world) lookup(ctx context.Context, domain string) (site.Site, mail.Stat
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running--
-	if !w.status.IsZero() {
-		return site.Site{}, w.status
+	if !status.IsZero() {
+		return site.Site{}, status
 	}
-	return site.Site{Key: w.key, Expires: time.Now().Add(10 * time.Minute)}, mail.Status{}
+	return site.Site{Key: key, Expires: time.Now().Add(10 * time.Minute)}, mail.Status{}
 }
 
 func (w *world) set(key string, st mail.Status) {
@@ -152,6 +153,7 @@ func TestAnOutageOfDNSIsWaitedOut(t *testing.T) {
 			d.Find(fmt.Appendf(nil, "d%d.example", i))
 		}
 		time.Sleep(8 * time.Hour)
+		synctest.Wait()
 		if w.most > 8 {
 			t.Errorf("%d look-ups at a time, want at most 8", w.most)
 		}
@@ -228,6 +230,47 @@ func TestForget(t *testing.T) {
 		time.Sleep(time.Second)
 		if a := d.Find([]byte("a.example")); a.Site == nil || a.Site.Key != "mx.other.example" {
 			t.Errorf("%+v", a)
+		}
+	})
+}
+
+// An answer to a question from before Forget is not believed.
+func TestForgetDuringALookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, w := open(t, nil)
+		w.set("mx.old.example", mail.Status{})
+		d.Find([]byte("a.example"))
+		time.Sleep(10 * time.Millisecond) // half of it
+		w.set("mx.new.example", mail.Status{})
+		d.Forget()
+		time.Sleep(time.Second)
+		if a := d.Find([]byte("a.example")); a.Site == nil || a.Site.Key != "mx.new.example" {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
+// Refresh looks up what mail waits for and nobody has asked for since it ran out, and
+// leaves the old answer until there is another.
+func TestRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, w := open(t, func(domain string) bool { return domain == "a.example" })
+		w.set("mx.old.example", mail.Status{})
+		d.Find([]byte("a.example"))
+		d.Find([]byte("b.example"))
+		time.Sleep(9 * time.Minute)
+		d.Refresh()
+		time.Sleep(2 * time.Minute)
+		w.set("mx.new.example", mail.Status{})
+		d.Refresh()
+		time.Sleep(time.Second)
+		d.Refresh()
+		time.Sleep(time.Second)
+		if asked, changed := w.count("a.example"); asked != 2 || changed != 2 {
+			t.Errorf("asked %d times, %d changes", asked, changed)
+		}
+		if asked, _ := w.count("b.example"); asked != 1 {
+			t.Errorf("what nobody wants was asked for %d times", asked)
 		}
 	})
 }

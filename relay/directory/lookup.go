@@ -39,12 +39,13 @@ func (d *Directory) work() {
 		e := d.pending[0]
 		d.pending[0] = nil
 		d.pending = d.pending[1:]
+		forgets := d.forgets
 		d.mu.Unlock()
-		d.lookUp(e)
+		d.lookUp(e, forgets)
 	}
 }
 
-func (d *Directory) lookUp(e *entry) {
+func (d *Directory) lookUp(e *entry, forgets int) {
 	began := time.Now()
 	s, st := d.o.Lookup(d.ctx, e.domain)
 	if d.ctx.Err() != nil {
@@ -54,17 +55,22 @@ func (d *Directory) lookUp(e *entry) {
 	if d.o.Observe != nil {
 		d.o.Observe(e.domain, st, time.Since(began))
 	}
-	if d.learn(e, s, st) && d.o.Changed != nil {
+	if d.learn(e, forgets, s, st) && d.o.Changed != nil {
 		d.o.Changed(e.domain)
 	}
 }
 
-// learn takes the result of a look-up; true when the answer is another now.
-func (d *Directory) learn(e *entry, s site.Site, st mail.Status) (changed bool) {
+// learn takes the result of a look-up that began after so many calls of Forget; true
+// when the answer is another now.
+func (d *Directory) learn(e *entry, forgets int, s site.Site, st mail.Status) (changed bool) {
 	now := d.o.Clock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e.asking = false
+	if forgets != d.forgets {
+		d.askLocked(e) // what it depends on has changed meanwhile
+		return false
+	}
 	switch {
 	case st.IsZero():
 		changed = e.site == nil || e.site.Key != s.Key
