@@ -91,7 +91,7 @@ func (q *Queue) kickFailed() {
 // leaseFailedLocked leases the next message with failed recipients, or says how long
 // it takes until there may be one.
 func (q *Queue) leaseFailedLocked(j *Job, quiet time.Duration) (time.Duration, bool) {
-	if q.starvedLocked() {
+	if q.starvedLocked() || q.noticeRoom() != nil { // its notice could not be kept
 		return housekeeping, false
 	}
 	now := q.o.Clock()

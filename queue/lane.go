@@ -65,6 +65,19 @@ func (l *Lane) ReadyCount() int {
 	return l.ready
 }
 
+// Look is ReadyCount, and tells when the lane's Order lets any of them go, when it
+// holds all of them back now; zero: it lets some go.
+func (l *Lane) Look() (ready int, opens time.Time) {
+	l.q.mu.Lock()
+	defer l.q.mu.Unlock()
+	if o, ok := l.order.(opener); ok && l.ready > 0 {
+		if at := o.NextAt(l.q.o.Clock().UnixMilli()); at != 0 {
+			opens = time.UnixMilli(at)
+		}
+	}
+	return l.ready, opens
+}
+
 // Waiting returns the number of recipients that have not ended, in whatever
 // state.
 func (l *Lane) Waiting() int {

@@ -45,12 +45,13 @@ func (j *Job) SettleWith(results []Result, d *Draft) error {
 	}
 	err := j.q.noticeRoom()
 	if err == nil {
-		err = d.prepareNotice(results)
+		err = d.FitsWith(results)
 	}
 	if err != nil {
 		d.Abort()
 		return err
 	}
+	d.findBuckets()
 	j.settle(results, d)
 	return nil
 }
@@ -61,8 +62,10 @@ const (
 	changeBytes = 64
 )
 
-// prepareNotice encodes the notice's head and finds its buckets.
-func (d *Draft) prepareNotice(results []Result) error {
+// FitsWith tells whether a notice is complete and small enough to be kept with results:
+// the error is what SettleWith would give but for a lack of room. It encodes the
+// notice's head.
+func (d *Draft) FitsWith(results []Result) error {
 	size := int64(settleHead)
 	for k := range results {
 		size += changeBytes + int64(len(results[k].Status.Text))
@@ -74,6 +77,5 @@ func (d *Draft) prepareNotice(results []Result) error {
 	if size+int64(len(d.head))+d.size > d.q.maxRecord {
 		return ErrTooLarge
 	}
-	d.findBuckets()
 	return nil
 }
