@@ -2,11 +2,13 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"time"
 
 	"postrider/internal/mail"
 	"postrider/relay/route"
+	"postrider/relay/schedule"
 	"postrider/relay/site"
 )
 
@@ -25,10 +27,16 @@ type destination struct {
 	plan     *route.Plan // of a hop that is named: login and TLS
 	source   string
 	site     string // key of the site, or the hop
+	gates    string // what the lane's gates call the site; "": the same
 	provider string
 	waived   bool        // its mail may go in clear, whatever the policies say
 	refusal  mail.Status // why no mail goes there, ever
 	resolves bool        // it waits for DNS
+}
+
+// key names the gates of a lane to d; no other lane has them.
+func (d *destination) key() schedule.Key {
+	return schedule.Key{Source: d.source, Site: cmp.Or(d.gates, d.site), Provider: d.provider}
 }
 
 // bind names the lane of a domain by a via. No domain is the bare postmaster of a
@@ -49,16 +57,24 @@ func (e *Engine) bind(domain, viaText []byte) string {
 	case mail.HopSMTP, mail.HopLMTP:
 		d := destination{hop: plan.Hop, plan: plan, site: plan.Lane, waived: v.marks&markWaived != 0}
 		d.source = e.sourceFor(rules, plan.Pool, v.source, domain, d.site, "")
-		key := laneKey(plan.Lane, d.source)
-		if plan.Login != nil {
-			key += "#" + plan.Login.User
-		}
-		if d.waived {
-			key += waivedSuffix
-		}
-		return e.destine(key, d)
+		apart := apartness(plan, d.waived)
+		d.gates = plan.Lane + apart
+		return e.destine(laneKey(plan.Lane, d.source)+apart, d)
 	}
 	return e.destine(plan.Lane, destination{hop: plan.Hop})
+}
+
+// apartness tells lanes to the same named hop apart whose connections differ: by their
+// protection and login.
+func apartness(plan *route.Plan, waived bool) string {
+	s := site.Class(&plan.TLS)
+	if plan.Login != nil {
+		s += "#" + plan.Login.User
+	}
+	if waived {
+		s += waivedSuffix
+	}
+	return s
 }
 
 // laneKey names the lane by one source to one site.
@@ -148,11 +164,16 @@ func (e *Engine) sourceFor(rules *Rules, pool *route.Pool, own, domain []byte, s
 	return pool.PickFor(domain, nil).Name
 }
 
-// destine notes what a lane's key stands for.
+// destine notes what a lane's key stands for, and returns the key: another one when
+// the site was of another provider before, since the lane's gates are that one's.
 func (e *Engine) destine(key string, d destination) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old, ok := e.dests[key]
+	if ok && old.provider != d.provider {
+		key += "%" + d.provider
+		old, ok = e.dests[key]
+	}
 	if !ok || old.plan != d.plan {
 		d.refusal.Text = bytes.Clone(d.refusal.Text)
 		e.dests[key] = &d
@@ -192,13 +213,18 @@ func (e *Engine) rests(source, siteKey, provider string) bool {
 // one is bound to that.
 func (e *Engine) rest(source, siteKey, provider string, until time.Time) {
 	e.restsMu.Lock()
+	key := restKey{source, whereOf(siteKey, provider)}
 	now := e.o.Clock()
+	if was, ok := e.resting[key]; ok && now.Before(was) && !was.Add(time.Second).Before(until) {
+		e.restsMu.Unlock()
+		return // told already
+	}
 	for k, t := range e.resting {
 		if now.After(t) {
 			delete(e.resting, k)
 		}
 	}
-	e.resting[restKey{source, whereOf(siteKey, provider)}] = until
+	e.resting[key] = until
 	e.restsMu.Unlock()
 	e.rebindSoon()
 }

@@ -13,6 +13,7 @@ import (
 	"postrider/internal/mail"
 	"postrider/internal/maillog"
 	"postrider/queue"
+	"postrider/relay/schedule"
 )
 
 func TestClockGuard(t *testing.T) {
@@ -115,8 +116,10 @@ func TestNothingExpiresByAClockThatLeapt(t *testing.T) {
 			t.Fatal("the clock is believed")
 		}
 		e.Start()
-		until(t, "the lane is shut", func() bool { l := onlyLane(e); return l != nil && !l.reason().IsZero() })
-		onlyLane(e).expire(statusNoConnection)
+		until(t, "the lane is shut", func() bool {
+			return onlyLane(e) != nil && onlyLane(e).gates.State(e.o.Clock()).Gate == schedule.GateBreaker
+		})
+		onlyLane(e).expire(statusNoConnection, 0)
 		if n := failed(e); n != 0 {
 			t.Errorf("%d failed in a pause", n)
 		}

@@ -28,6 +28,14 @@ func (p *postbox) take(d *mail.Delivery) {
 	p.texts = append(p.texts, fmt.Sprintf("from <%s> %v\n%s", d.Sender, err, text))
 }
 
+// all waits until the world is still, and returns the texts.
+func (p *postbox) all() []string {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.texts
+}
+
 func isHome(d *mail.Delivery) bool {
 	return strings.HasSuffix(string(d.Envelope.Recipients[d.Recipients[0]].Address), "s9.example")
 }
@@ -65,26 +73,27 @@ func TestFailuresEndWithOneNotice(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 || l.Imbalance() != 0 {
 			t.Errorf("%+v", l)
 		}
 		if w.log.of("failed") != 4 || w.log.of("bounced") != 4 || w.log.of("dsn") != 1 {
 			t.Errorf("events %v", w.log.events)
 		}
-		if len(box.texts) != 1 {
-			t.Fatalf("%d notices: %q", len(box.texts), box.texts)
+		if len(box.all()) != 1 {
+			t.Fatalf("%d notices: %q", len(box.all()), box.all())
 		}
 		for _, want := range []string{
 			"from <> <nil>\n", "To: <alice@c.s9.example>", "Auto-Submitted: auto-replied",
 			"Final-Recipient: rfc822; a@d1.s1.example", "Final-Recipient: rfc822; b@d2.s2.example", "Remote-MTA: dns; mx0.s1.example",
 			"Diagnostic-Code: smtp; 550 5.1.1 nobody of that name", "Subject: x",
 		} {
-			if !strings.Contains(box.texts[0], want) {
-				t.Errorf("no %q in the notice:\n%s", want, box.texts[0])
+			if !strings.Contains(box.all()[0], want) {
+				t.Errorf("no %q in the notice:\n%s", want, box.all()[0])
 			}
 		}
-		if strings.Contains(box.texts[0], "c@d3.s3.example") {
-			t.Errorf("the notice tells of a recipient that was delivered:\n%s", box.texts[0])
+		if strings.Contains(box.all()[0], "c@d3.s3.example") {
+			t.Errorf("the notice tells of a recipient that was delivered:\n%s", box.all()[0])
 		}
 	})
 }
@@ -115,9 +124,10 @@ func TestRelayedNotice(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if len(box.texts) != 1 || !strings.Contains(box.texts[0], "Action: relayed") || !strings.Contains(box.texts[0], "a@d1.s1.example") || strings.Contains(box.texts[0], "b@d1.s1.example") {
-			t.Errorf("%q", box.texts)
+		if len(box.all()) != 1 || !strings.Contains(box.all()[0], "Action: relayed") || !strings.Contains(box.all()[0], "a@d1.s1.example") || strings.Contains(box.all()[0], "b@d1.s1.example") {
+			t.Errorf("%q", box.all())
 		}
+		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 || l.Imbalance() != 0 {
 			t.Errorf("%+v", l)
 		}
@@ -158,6 +168,7 @@ func TestABlockedSourceRests(t *testing.T) {
 			w.accept(t, fmt.Sprintf("u@c%d.s9.example", i%10), fmt.Sprintf("r@d%d.s2.example", i))
 		}
 		time.Sleep(20 * time.Minute)
+		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 {
 			t.Errorf("%+v", l)
 		}
@@ -194,6 +205,7 @@ func TestFallback(t *testing.T) {
 		})
 		w.accept(t, "u@c.s9.example", "r@d.s1.example")
 		time.Sleep(3 * time.Hour)
+		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 || tried != 2 || taken != 1 {
 			t.Errorf("%+v, %d attempts before the fallback, %d deliveries by it", l, tried, taken)
 		}

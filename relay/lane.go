@@ -32,8 +32,9 @@ type lane struct {
 	gates *schedule.Lane // nil: no server stands behind it
 	site  *metrics.Site
 
-	broken    atomic.Bool // the breaker was open when note looked last
-	oneDomain atomic.Bool // the site has refused recipients of several domains in one transaction
+	broken    atomic.Bool                 // the breaker was open when note looked last
+	oneDomain atomic.Bool                 // the site has refused recipients of several domains in one transaction
+	said      atomic.Pointer[mail.Status] // what the last transaction heard that failed for a reason of the site
 
 	mu          sync.Mutex // guards following
 	connections int        // goroutines in run
@@ -45,16 +46,26 @@ type lane struct {
 // wake opens the connections that the lane's work calls for and its gates allow.
 // It never blocks.
 func (l *lane) wake() {
-	if l.to.resolves || l.e.pull.Err() != nil || l.e.transport(l.to.hop.Kind) == nil {
+	if l.to.resolves || l.e.transport(l.to.hop.Kind) == nil {
 		return
 	}
-	ready := l.q.ReadyCount()
+	ready, opens := l.q.Look()
 	if ready == 0 {
+		if l.gates != nil {
+			l.gates.Idle(l.e.o.Clock())
+		}
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gates == nil {
+	switch {
+	case l.e.pull.Err() != nil: // under the lock, for Drain
+		return
+	case !opens.IsZero() && l.gates != nil:
+		l.gates.Hold(l.e.o.Clock(), ready, opens)
+		l.setAlarmLocked(opens)
+		return
+	case l.gates == nil:
 		if l.connections == 0 {
 			l.startLocked(1)
 		}
@@ -140,8 +151,22 @@ func (l *lane) run() {
 				other.wake()
 			}
 		}
+		l.note(l.e.o.Clock(), err) // a canary that did not get through
+	}
+	if l.gates == nil && !src.took {
+		l.pause() // what is ready cannot be leased now: the spool is short of room
+		return
 	}
 	l.wake()
+}
+
+// pause has the lane look again after a while.
+func (l *lane) pause() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.e.pull.Err() == nil {
+		l.setAlarmLocked(l.e.o.Clock().Add(flowCheck))
+	}
 }
 
 // serve makes one connection and lets it work.
@@ -185,6 +210,7 @@ func (l *lane) egress() (*mail.Egress, mail.Status) {
 	}
 	s := e.dir.Site(to.site)
 	if s == nil {
+		e.rebindSoon() // it is forgotten with the last of its domains: they are to be looked up
 		return nil, statusUnresolved
 	}
 	eg.Site, eg.TLS = s.Key, s.TLS
@@ -224,12 +250,15 @@ func (l *lane) failed(err error) {
 func (l *lane) note(now time.Time, cause error) {
 	s := l.gates.State(now)
 	open := s.Gate == schedule.GateBreaker
+	if open && s.Class == mail.ClassReputation {
+		l.e.rest(l.to.source, l.to.site, l.to.provider, s.Until)
+	}
 	if open == l.broken.Load() || !open && s.Gate == schedule.GateCanary || !l.broken.CompareAndSwap(!open, open) {
 		return
 	}
 	c := maillog.SiteChange{
 		Site: l.to.site, Source: l.to.source, Provider: l.to.provider,
-		Gate: schedule.GateBreaker.String(), Class: s.Class, Status: s.Reason, Ready: l.q.ReadyCount(),
+		Gate: schedule.GateBreaker.String(), Class: s.Class, Status: l.lastWords(s.Reason), Ready: l.q.ReadyCount(),
 	}
 	if !open {
 		l.e.o.Log.Resumed(&c)
@@ -237,12 +266,18 @@ func (l *lane) note(now time.Time, cause error) {
 	}
 	c.Until = s.Until
 	l.e.o.Log.Suspended(&c)
-	if s.Class == mail.ClassReputation {
-		l.e.rest(l.to.source, l.to.site, l.to.provider, s.Until)
-	}
 	if l.e.o.Observe != nil {
-		l.e.o.Observe.LanePaused(l.q.Key(), s.Reason, s.Until.Sub(now), cause)
+		l.e.o.Observe.LanePaused(l.q.Key(), c.Status, s.Until.Sub(now), cause)
 	}
+}
+
+// lastWords is a reason, or where the gates know of none what the site said when a
+// transaction failed.
+func (l *lane) lastWords(reason mail.Status) mail.Status {
+	if said := l.said.Load(); reason.IsZero() && said != nil {
+		return *said
+	}
+	return reason
 }
 
 // siteName is the lane's site as the log names it.

@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +58,7 @@ func TestDomainsOfASiteShareConnections(t *testing.T) {
 		if l := w.e.Ledger(); l.Queued != 0 {
 			t.Errorf("%+v", l)
 		}
+		synctest.Wait()
 		if connections > 2 || most != 1 {
 			t.Errorf("%d connections for three domains of a site, %d recipients in a transaction", connections, most)
 		}
@@ -95,6 +97,7 @@ func TestMixedDomains(t *testing.T) {
 			if l := w.e.Ledger(); l.Queued != 0 || w.log.of("deferred") != 0 || w.log.of("delivered") != 30 {
 				t.Errorf("%+v, %d put off", l, w.log.of("deferred"))
 			}
+			synctest.Wait()
 			if most != 3 || refuse && objections != 2 {
 				t.Errorf("refuses %v: %d recipients in a transaction at most, %d objections", refuse, most, objections)
 			}
@@ -107,10 +110,11 @@ func TestMixedDomains(t *testing.T) {
 // Covers O9.
 func TestWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		mx := &fakeMX{latency: 10 * time.Millisecond}
 		mx.reach = func(netip.Addr) mail.Status {
-			if down {
+			if down.Load() {
 				return statusNoConnection
 			}
 			return mail.Status{}
@@ -138,7 +142,7 @@ func TestWhy(t *testing.T) {
 		if s.State != queue.Ready || why.Gate.String() != "breaker" || why.Site != "mx0.s1.example" || why.Until.Before(time.Now()) || why.Since.IsZero() || why.Reason.Code != 451 {
 			t.Errorf("down: %+v %+v", s, why)
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(2 * time.Minute)
 		s = state()
 		if s.State != queue.Deferred || s.Attempts != 1 || time.Until(s.Due) > 6*time.Minute || s.Status.Code != 450 {

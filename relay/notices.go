@@ -45,26 +45,41 @@ func (e *Engine) endFailed(job *queue.Job) {
 		}
 	}
 	draft, n := e.compose(bounce.Failure, env, job.Body, told, now)
+	results := endsOf(job, told[n:], draft != nil)
+	if draft != nil && draft.FitsWith(results) != nil { // it never will: they end without
+		draft.Abort()
+		draft, results = nil, endsOf(job, nil, false)
+		e.o.Log.DSN(&maillog.Notice{Of: env, Kind: bounce.Failure.String(), Rule: "too_large"})
+	}
 	var id mail.ID
 	if draft != nil {
 		id = draft.Envelope().ID
 	}
+	for i, index := range job.Recipients {
+		if f := &job.Failures[i]; results[i].State.Terminal() {
+			e.logEnd(&results[i], &maillog.Attempt{
+				Envelope: env, Recipient: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Notice: id,
+			})
+		}
+	}
+	e.settleWith(job, results, draft)
+}
+
+// endsOf returns how a message's failed recipients end. Those of rest, for whom a
+// notice had no room, stay for the next one.
+func endsOf(job *queue.Job, rest []bounce.Recipient, noticed bool) []queue.Result {
 	results := make([]queue.Result, len(job.Recipients))
 	for i, index := range job.Recipients {
 		f := &job.Failures[i]
 		results[i] = queue.Result{State: queue.Bounced, Status: f.Status}
-		if hasExpired(f.Status) {
+		switch {
+		case noticed && isLeftOut(rest, index):
+			results[i] = queue.Result{State: queue.Failed}
+		case hasExpired(f.Status):
 			results[i].State = queue.Expired
 		}
-		if draft != nil && isLeftOut(told[n:], index) {
-			results[i] = queue.Result{State: queue.Failed, Status: withRemote(f.Status, remotes[i])} // for the next notice
-			continue
-		}
-		e.logEnd(&results[i], &maillog.Attempt{
-			Envelope: env, Recipient: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Notice: id,
-		})
 	}
-	e.settleWith(job, results, draft)
+	return results
 }
 
 // settleWith settles a job with a notice. When the notice cannot be kept the job is
@@ -163,7 +178,7 @@ func (e *Engine) noticeAtSettle(l *lane, f *flight, now time.Time) *queue.Draft 
 			return draft
 		}
 	}
-	if e.o.WarnAfter <= 0 || e.age(env) < e.o.WarnAfter {
+	if e.o.WarnAfter <= 0 || e.age(env) < e.o.WarnAfter || e.clock.suspends(env.ArrivedMicro) {
 		return nil
 	}
 	var told []bounce.Recipient

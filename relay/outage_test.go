@@ -77,6 +77,7 @@ func (w *relayWorld) recover(t testing.TB, down *atomic.Bool, n int64) {
 	for w.e.Ledger().Queued > 0 && time.Since(back) < 12*time.Hour {
 		time.Sleep(time.Second)
 	}
+	synctest.Wait()
 	at := w.mx.at
 	if len(at) < int(n) {
 		t.Fatalf("%d of %d were delivered", len(at), n)

@@ -352,7 +352,7 @@ func (e *Engine) lane(q *queue.Lane) *lane {
 	switch to.hop.Kind {
 	case mail.HopMX, mail.HopSMTP, mail.HopLMTP:
 		if !to.resolves {
-			l.gates = e.sched.Lane(schedule.Key{Source: to.source, Site: to.site, Provider: to.provider}, e.capsOf(e.rules.Load(), to))
+			l.gates = e.sched.Lane(to.key(), e.capsOf(e.rules.Load(), to))
 			l.gates.Tag = l
 		}
 	}
@@ -378,7 +378,7 @@ func (e *Engine) recap() {
 	defer e.mu.Unlock()
 	for _, l := range e.lanes {
 		if l.gates != nil {
-			e.sched.Lane(schedule.Key{Source: l.to.source, Site: l.to.site, Provider: l.to.provider}, e.capsOf(rules, l.to))
+			e.sched.Lane(l.to.key(), e.capsOf(rules, l.to))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -86,6 +87,9 @@ func (e *Engine) report(l *lane, f *flight, now time.Time) schedule.Effect {
 	switch {
 	case trouble >= 0:
 		v := f.verdicts[trouble]
+		said := d.Outcomes[trouble]
+		said.Text = bytes.Clone(said.Text)
+		l.said.Store(&said)
 		effect := l.gates.Trouble(now, f.job.Flow, addr, v.Class, v.Wait)
 		e.act(l, f, effect, v, d.Outcomes[trouble], now)
 		return effect

@@ -20,6 +20,7 @@ type source struct {
 	l     *lane
 	lease queue.Lease
 	heard bool          // the gates know why the connection did not come up
+	took  bool          // it was given something
 	addr  netip.Addr    // of the target that it is with; zero: none yet
 	dns   time.Duration // that its addresses took; its first delivery gets it
 
@@ -123,6 +124,7 @@ func (s *source) older(before time.Time) *flight {
 
 // fly makes a leased job a delivery that is on its way.
 func (s *source) fly(f *flight, job *queue.Job) *mail.Delivery {
+	s.took = true
 	f.fill(job, s.l.e.o.Clock())
 	f.delivery.Sender = s.l.e.senderOf(job)
 	f.delivery.Timings.DNS, s.dns = s.dns, 0

@@ -17,8 +17,8 @@ const (
 	mostSweep  = time.Minute
 )
 
-// sweep ends what has waited out its lifetime and warns of what is late, in lanes
-// whose mail does not move by itself. What moves is judged when it is settled.
+// sweep ends what has waited out its lifetime and warns of what is late, where it is
+// not tried. What is tried is judged when it is settled.
 func (e *Engine) sweep() {
 	defer e.connections.Done()
 	span := e.o.Retry.Lifetime
@@ -53,6 +53,9 @@ func (e *Engine) rebindSoon() {
 
 func (e *Engine) sweepLanes() {
 	e.restsOver()
+	if e.dir != nil {
+		e.dir.Refresh()
+	}
 	e.mu.Lock()
 	lanes := make([]*lane, 0, len(e.lanes))
 	for _, l := range e.lanes {
@@ -66,10 +69,9 @@ func (e *Engine) sweepLanes() {
 		if l.q.ReadyCount() == 0 {
 			continue
 		}
-		if reason := l.reason(); !reason.IsZero() {
-			l.expire(reason)
-			l.warn(reason)
-		}
+		reason, grace := l.reason()
+		l.expire(reason, grace)
+		l.warn(reason, grace)
 	}
 }
 
@@ -89,34 +91,55 @@ func (e *Engine) restsOver() {
 	}
 }
 
-// reason tells why a lane's mail does not move, zero when it does. What is said
-// last counts, though the lane may just be trying again.
-func (l *lane) reason() mail.Status {
+// movingGrace is how much longer what waits may take where mail moves: there it is
+// judged when its turn comes, which may be soon. It never comes for a sender who is
+// suspended over and over, and late where a site takes less than it gets.
+const movingGrace = 20
+
+// reason tells why a lane's mail does not move. What is said last counts, though the
+// lane may just be trying again. Where mail moves there is a grace, of one part in so
+// many of the time that is to be kept; 0: there is none.
+func (l *lane) reason() (reason mail.Status, grace int) {
 	switch {
 	case l.to.resolves:
-		return statusNoDNS
+		return statusNoDNS, 0
 	case l.e.transport(l.to.hop.Kind) == nil:
-		return statusNoRouteYet
+		return statusNoRouteYet, 0
 	case l.gates == nil:
-		return mail.Status{}
+		return statusNoTurn, movingGrace
 	}
 	s := l.gates.State(l.e.o.Clock())
 	if s.Gate == schedule.GateBreaker || s.Gate == schedule.GateCanary {
-		return s.Reason
+		reason = l.lastWords(s.Reason)
+	} else {
+		reason, grace = l.lastWords(mail.Status{}), movingGrace
 	}
-	return mail.Status{}
+	if reason.IsZero() {
+		reason = statusNoTurn
+	}
+	return reason, grace
 }
+
+// graced is a span with a grace, if there is one.
+func graced(span time.Duration, grace int) time.Duration {
+	if grace == 0 {
+		return span
+	}
+	return span + span/time.Duration(grace)
+}
+
+var statusNoTurn = mail.NewStatus(451, 4, 4, 5, "its turn has not come yet") // RFC 3463: X.4.5, congestion
 
 var statusNoDNS = mail.NewStatus(451, 4, 4, 3, "the mail exchangers of the domain cannot be looked up")
 
-// expire ends recipients that have waited out their lifetime while their lane was
-// shut, wherever in its line they stand.
-func (l *lane) expire(reason mail.Status) {
+// expire ends recipients that have waited out their lifetime, and a grace, without
+// being tried, wherever in their lane's line they stand.
+func (l *lane) expire(reason mail.Status, grace int) {
 	e := l.e
 	src := &source{l: l, lease: queue.Lease{MaxRecipients: e.o.RecipientsPerTransaction}}
 	for e.pull.Err() == nil && !e.ExpirySuspended() {
 		// By whole milliseconds that have passed, so that each is judged as old.
-		f := src.older(e.o.Clock().Add(-e.o.Retry.Lifetime))
+		f := src.older(e.o.Clock().Add(-graced(e.o.Retry.Lifetime, grace)))
 		if f == nil {
 			return
 		}
@@ -144,16 +167,16 @@ func (e *Engine) settleExpired(l *lane, f *flight, reason mail.Status) {
 
 // warn sends the notices about recipients that are late and have not been told of,
 // and marks them so that each is told of once.
-func (l *lane) warn(reason mail.Status) {
+func (l *lane) warn(reason mail.Status, grace int) {
 	e := l.e
 	if e.o.WarnAfter <= 0 {
 		return
 	}
 	src := &source{l: l}
-	for e.pull.Err() == nil {
+	for e.pull.Err() == nil && !e.ExpirySuspended() {
 		now := e.o.Clock()
 		f := src.take()
-		job := l.q.NextLate(now.Add(-e.o.WarnAfter), f.job)
+		job := l.q.NextLate(now.Add(-graced(e.o.WarnAfter, grace)), f.job)
 		if job == nil {
 			src.give(f)
 			return

@@ -30,6 +30,7 @@ type fakeDNS struct {
 	hosts  int         // exchangers of each site
 	broken atomic.Bool // nothing is answered
 	asked  atomic.Int64
+	moved  *atomic.Bool // every domain has the exchangers of the site s2 instead; nil: none has
 }
 
 var errNoDNS = &dns.Error{Kind: dns.ErrTemporary}
@@ -40,6 +41,9 @@ func (d *fakeDNS) MX(_ context.Context, domain string) (dns.MX, error) {
 		return dns.MX{}, errNoDNS
 	}
 	_, siteName, _ := cut(domain)
+	if d.moved != nil && d.moved.Load() {
+		siteName = "s2.example"
+	}
 	m := dns.MX{Facts: dns.Facts{TTL: time.Hour}}
 	for i := range d.hosts {
 		m.Hosts = append(m.Hosts, dns.Exchanger{Host: fmt.Sprintf("mx%d.%s", i, siteName), Preference: 10})
@@ -224,7 +228,7 @@ func newRelayWorld(t testing.TB, hosts int, mx *fakeMX, change func(*Options)) *
 	}
 	o := Options{
 		Hostname: "relay.example",
-		Queue:    queue.Options{FS: w.fs, Dir: "q"},
+		Queue:    queue.Options{FS: w.fs, Dir: "q", SegmentBytes: 4 << 20},
 		Rules: &Rules{
 			Access: policy.New(policy.Options{}), Routes: route.New(route.Options{}),
 			Sites: &site.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("198.51.0.0/16")}},

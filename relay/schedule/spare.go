@@ -37,6 +37,34 @@ func (l *Lane) spareLocked(at instant, cameUp bool) {
 	l.spare.ready = l.ready
 }
 
+// Hold tells that all that is ready is of senders that are suspended until a moment, so
+// that there is nothing to decide before.
+func (l *Lane) Hold(now time.Time, ready int, until time.Time) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.atLocked(now)
+	l.ready = ready
+	l.unlistLocked()
+	if l.state == closed {
+		l.gateLocked(at, GateFlow, at+instant(until.Sub(now)))
+	}
+}
+
+// Idle tells that nothing is ready, so that the lane waits for nothing: neither for a
+// place nor, as far as the figures go, at a gate. A breaker stays as it is.
+func (l *Lane) Idle(now time.Time) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.atLocked(now)
+	l.ready = 0
+	l.unlistLocked()
+	if l.gate != GateBreaker && l.gate != GateCanary {
+		l.gateLocked(at, GateNone, 0)
+	}
+}
+
 // barrenLocked reports that nothing can be taken, as far as is known: a moment ago
 // there was nothing, and nothing has come since.
 func (l *Lane) barrenLocked(at instant) bool {

@@ -70,7 +70,7 @@ func (s *Site) setKey(o *Options) {
 	} else {
 		s.Key = best.Name + s.rest()
 	}
-	s.Key += class(&s.TLS)
+	s.Key += Class(&s.TLS)
 }
 
 // rest tells sites with the same best host apart: it says how many further hosts
@@ -99,9 +99,9 @@ func hash(text []byte) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-// class names the protection, "" for the default. Where a policy comes from is no
+// Class names the protection, "" for the default. Where a policy comes from is no
 // part of it.
-func class(p *mail.TLSPolicy) string {
+func Class(p *mail.TLSPolicy) string {
 	if p.Level == mail.TLSMay && len(p.Names) == 0 && len(p.Fingerprints) == 0 {
 		return ""
 	}
