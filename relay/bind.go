@@ -48,9 +48,24 @@ func (e *Engine) bind(domain, viaText []byte) string {
 	rules := e.rules.Load()
 	v := parseVia(viaText)
 	plan := rules.Routes.Lookup(domain, v.selector)
-	if v.marks&markFallback != 0 && plan.Fallback != nil {
+	if plan.Fallback != nil && (v.marks&markFallback != 0 || e.needsFallback(rules, domain, v, plan)) {
 		plan = plan.Fallback
 	}
+	return e.bindPlan(rules, domain, v, plan)
+}
+
+// needsFallback reports a plan that leads nowhere at the moment: its lane could not be
+// reached, or DNS not asked, as often as the plan has patience.
+func (e *Engine) needsFallback(rules *Rules, domain []byte, v via, plan *route.Plan) bool {
+	key := e.bindPlan(rules, domain, v, plan)
+	if key == laneResolving {
+		return e.dir.Find(directoryName(rules, domain, v, plan)).Failed >= plan.FallbackAfter
+	}
+	return e.isDown(key, plan.FallbackAfter)
+}
+
+// bindPlan is bind by a plan that is not replaced by its fallback.
+func (e *Engine) bindPlan(rules *Rules, domain []byte, v via, plan *route.Plan) string {
 	switch plan.Hop.Kind {
 	case mail.HopMX:
 		return e.bindMX(rules, domain, v, plan)
@@ -209,6 +224,10 @@ func (e *Engine) rests(source, siteKey, provider string) bool {
 	return ok && e.o.Clock().Before(until)
 }
 
+// leastRest is how long a source that is blocked at a site rests there at least, when
+// its pool has another: each try costs a recipient an attempt, and blocks last.
+const leastRest = 15 * time.Minute
+
 // rest leaves a source alone at a site until a moment: mail whose pool has another
 // one is bound to that.
 func (e *Engine) rest(source, siteKey, provider string, until time.Time) {
@@ -227,6 +246,33 @@ func (e *Engine) rest(source, siteKey, provider string, until time.Time) {
 	e.resting[key] = until
 	e.restsMu.Unlock()
 	e.rebindSoon()
+}
+
+// downTime is for how long a lane that could not be reached leaves its mail to the
+// fallback after its last failure; then it has another chance.
+const downTime = 15 * time.Minute
+
+// failure is how often a lane could not be reached.
+type failure struct {
+	times int // in a row
+	until time.Time
+}
+
+// failing notes that a lane could not be reached so many times in a row, which may let
+// the fallbacks of routes take over.
+func (e *Engine) failing(laneKey string, times int) {
+	e.restsMu.Lock()
+	e.failures[laneKey] = failure{times: times, until: e.o.Clock().Add(downTime)}
+	e.restsMu.Unlock()
+	e.rebindSoon()
+}
+
+// isDown reports a lane that could not be reached so many times.
+func (e *Engine) isDown(laneKey string, times int) bool {
+	e.restsMu.Lock()
+	defer e.restsMu.Unlock()
+	f := e.failures[laneKey]
+	return f.times >= times && e.o.Clock().Before(f.until)
 }
 
 // siteOptions returns what a site may be by the rules in force.

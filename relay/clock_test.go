@@ -119,7 +119,7 @@ func TestNothingExpiresByAClockThatLeapt(t *testing.T) {
 		until(t, "the lane is shut", func() bool {
 			return onlyLane(e) != nil && onlyLane(e).gates.State(e.o.Clock()).Gate == schedule.GateBreaker
 		})
-		onlyLane(e).expire(statusNoConnection, 0)
+		onlyLane(e).expire(kept{status: statusNoConnection}, 0)
 		if n := failed(e); n != 0 {
 			t.Errorf("%d failed in a pause", n)
 		}

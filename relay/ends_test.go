@@ -139,13 +139,22 @@ func TestRelayedNotice(t *testing.T) {
 //
 // Covers T4, D7.
 func TestABlockedSourceRests(t *testing.T) {
+	for _, block := range []mail.Status{
+		mail.NewStatus(451, 4, 7, 1, "Service unavailable, client host [192.0.2.1] blocked using a blocklist"),
+		mail.NewStatus(554, 5, 7, 1, "Service unavailable, client host [192.0.2.1] blocked using a blocklist"),
+	} {
+		blockedSource(t, block)
+	}
+}
+
+func blockedSource(t *testing.T, block mail.Status) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		got := map[string]int{} // by source and site
 		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
 		mx.answer = func(a netip.Addr, d *mail.Delivery) mail.Status {
 			if a.As4()[2] == 1 && d.Remote.Source == "one" {
-				return mail.NewStatus(451, 4, 7, 1, "Service unavailable, client host [192.0.2.1] blocked using a blocklist")
+				return block
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -171,6 +180,9 @@ func TestABlockedSourceRests(t *testing.T) {
 		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 {
 			t.Errorf("%+v", l)
+		}
+		if w.log.of("bounced") != 0 {
+			t.Errorf("%d bounced, though there is a source that is taken", w.log.of("bounced"))
 		}
 		if got["one1"] != 0 || got["two1"] != 200 || got["one2"] < 60 || got["two2"] < 60 {
 			t.Errorf("by source and site: %v", got)
@@ -208,6 +220,53 @@ func TestFallback(t *testing.T) {
 		synctest.Wait()
 		if l := w.e.Ledger(); l.Queued != 0 || tried != 2 || taken != 1 {
 			t.Errorf("%+v, %d attempts before the fallback, %d deliveries by it", l, tried, taken)
+		}
+	})
+}
+
+// A hop that cannot be reached leaves its mail to the fallback, too, though no attempt is
+// counted, and is tried again later.
+//
+// Covers T9.
+func TestFallbackOfAHopThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var taken, probes int
+		mx := &fakeMX{latency: 10 * time.Millisecond}
+		own := netip.MustParseAddr("203.0.113.9")
+		down := true
+		mx.reach = func(a netip.Addr) mail.Status {
+			if a == own && down {
+				probes++
+				return statusNoConnection
+			}
+			return mail.Status{}
+		}
+		byOwn := 0
+		mx.answer = func(a netip.Addr, _ *mail.Delivery) mail.Status {
+			if a == own {
+				byOwn++
+			} else {
+				taken++
+			}
+			return handedOver
+		}
+		w := newRelayWorld(t, 1, mx, func(o *Options) {
+			o.Rules.Routes = route.New(route.Options{Rules: []route.Rule{{
+				Domain: "*", Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "203.0.113.9:25"}, FallbackAfter: 3,
+				Fallback: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "203.0.113.7:25"},
+			}}})
+		})
+		w.accept(t, "u@c.s9.example", "r@d.s1.example")
+		time.Sleep(20 * time.Minute)
+		if l := w.e.Ledger(); l.Queued != 0 || taken != 1 || probes < 3 {
+			t.Errorf("%+v, %d by the fallback, %d probes", l, taken, probes)
+		}
+		down = false
+		time.Sleep(20 * time.Minute)
+		w.accept(t, "u@c.s9.example", "r@d.s1.example")
+		time.Sleep(5 * time.Minute)
+		if byOwn != 1 || taken != 1 {
+			t.Errorf("%d by the hop that is back, %d by the fallback", byOwn, taken)
 		}
 	})
 }

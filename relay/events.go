@@ -105,15 +105,15 @@ func (e *Engine) replayed(ev queue.Event) {
 		e.o.Log.Accepted(ev.Envelope, 0, 0)
 		return
 	}
-	status, remote := splitRemote(ev.Status)
+	k := e.kept(ev.Status)
 	a := &maillog.Attempt{
 		ID:        ev.ID,
 		Envelope:  ev.Envelope,
 		Recipient: ev.Recipient,
 		Number:    int(ev.Attempts),
-		Status:    status,
-		Class:     e.ClassOf(status, remote),
-		Remote:    mail.Remote{Host: remote},
+		Status:    k.status,
+		Class:     k.class,
+		Remote:    mail.Remote{Host: k.host},
 		Next:      ev.Due,
 		Rule:      "replayed",
 	}

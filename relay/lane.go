@@ -32,13 +32,15 @@ type lane struct {
 	gates *schedule.Lane // nil: no server stands behind it
 	site  *metrics.Site
 
-	broken    atomic.Bool                 // the breaker was open when note looked last
-	oneDomain atomic.Bool                 // the site has refused recipients of several domains in one transaction
-	said      atomic.Pointer[mail.Status] // what the last transaction heard that failed for a reason of the site
+	broken    atomic.Bool  // the breaker was open when note looked last
+	failures  atomic.Int32 // connections in a row that did not come up
+	oneDomain atomic.Bool  // the site has refused recipients of several domains in one transaction
 
 	mu          sync.Mutex // guards following
 	connections int        // goroutines in run
 	probing     bool       // the order was told that the site is being tried out
+	said        kept       // the last reply that told of the site's trouble
+	saidAt      time.Time
 	alarm       *time.Timer
 	alarmAt     time.Time
 }
@@ -146,6 +148,7 @@ func (l *lane) run() {
 		if err != nil && !src.heard {
 			l.failed(err)
 		}
+		l.countFailures(err)
 		if next := l.gates.Closed(l.e.o.Clock(), src.addr); next != nil {
 			if other, ok := next.Tag.(*lane); ok && other != l {
 				other.wake()
@@ -236,12 +239,25 @@ var (
 	statusUnreachable = mail.NewStatus(451, 4, 4, 4, "no address of the mail exchangers can be reached from the source of this mail")
 )
 
+// countFailures lets fallbacks take over from a lane that was found shut as often as
+// the first of them has patience.
+func (l *lane) countFailures(err error) {
+	if err == nil {
+		l.failures.Store(0)
+		return
+	}
+	if n := l.failures.Add(1); l.broken.Load() && l.e.rules.Load().Routes.HasFallback() {
+		l.e.failing(l.q.Key(), int(n))
+	}
+}
+
 // failed tells the gates of a connection that could not even be tried; of the
 // others they have heard.
 func (l *lane) failed(err error) {
 	st := statusOf(err)
 	v := l.e.judgeReply(l, st, true)
 	now := l.e.o.Clock()
+	l.hearTrouble(kept{status: st, class: v.Class}, now)
 	l.gates.Heard(now, mail.Hearing{Status: st, Class: v.Class})
 	l.note(now, err)
 }
@@ -251,14 +267,19 @@ func (l *lane) note(now time.Time, cause error) {
 	s := l.gates.State(now)
 	open := s.Gate == schedule.GateBreaker
 	if open && s.Class == mail.ClassReputation {
-		l.e.rest(l.to.source, l.to.site, l.to.provider, s.Until)
+		until := now.Add(leastRest)
+		if s.Until.After(until) {
+			until = s.Until
+		}
+		l.e.rest(l.to.source, l.to.site, l.to.provider, until)
 	}
 	if open == l.broken.Load() || !open && s.Gate == schedule.GateCanary || !l.broken.CompareAndSwap(!open, open) {
 		return
 	}
+	said := l.lastSaid(&s)
 	c := maillog.SiteChange{
 		Site: l.to.site, Source: l.to.source, Provider: l.to.provider,
-		Gate: schedule.GateBreaker.String(), Class: s.Class, Status: l.lastWords(s.Reason), Ready: l.q.ReadyCount(),
+		Gate: schedule.GateBreaker.String(), Class: said.class, Status: said.status, Remote: mail.Remote{Host: said.host}, Ready: l.q.ReadyCount(),
 	}
 	if !open {
 		l.e.o.Log.Resumed(&c)
@@ -267,17 +288,8 @@ func (l *lane) note(now time.Time, cause error) {
 	c.Until = s.Until
 	l.e.o.Log.Suspended(&c)
 	if l.e.o.Observe != nil {
-		l.e.o.Observe.LanePaused(l.q.Key(), c.Status, s.Until.Sub(now), cause)
+		l.e.o.Observe.LanePaused(l.q.Key(), said.status, s.Until.Sub(now), cause)
 	}
-}
-
-// lastWords is a reason, or where the gates know of none what the site said when a
-// transaction failed.
-func (l *lane) lastWords(reason mail.Status) mail.Status {
-	if said := l.said.Load(); reason.IsZero() && said != nil {
-		return *said
-	}
-	return reason
 }
 
 // siteName is the lane's site as the log names it.

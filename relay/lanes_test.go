@@ -128,7 +128,7 @@ func TestWhy(t *testing.T) {
 			t.Helper()
 			err := w.e.Queue().List(t.Context(), queue.Filter{IDs: []mail.ID{id}}, func(it *queue.Item) bool {
 				s = it.Recipients[0]
-				s.Status, _ = Split(s.Status)
+				s.Status = parseKept(s.Status).status
 				return true
 			})
 			if err != nil {

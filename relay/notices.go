@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"time"
 
 	"postrider/internal/mail"
@@ -9,7 +8,6 @@ import (
 	"postrider/internal/metrics"
 	"postrider/queue"
 	"postrider/relay/bounce"
-	"postrider/relay/classify"
 )
 
 // noticeQuiet is how long after its first failure a message's other recipients
@@ -34,13 +32,14 @@ func (e *Engine) sendNotices() {
 func (e *Engine) endFailed(job *queue.Job) {
 	env, now := job.Envelope, e.o.Clock()
 	var told []bounce.Recipient
-	remotes := make([]string, len(job.Recipients))
+	replies := make([]kept, len(job.Recipients))
 	for i, index := range job.Recipients {
 		f := &job.Failures[i]
-		f.Status, remotes[i] = splitRemote(f.Status)
+		replies[i] = e.kept(f.Status)
+		f.Status = replies[i].status
 		if bounce.Owed(env, index, bounce.Failure) {
 			told = append(told, bounce.Recipient{
-				Index: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Remote: remotes[i], Attempts: int(f.Attempts),
+				Index: index, Status: f.Status, Class: replies[i].class, Remote: replies[i].host, Attempts: int(f.Attempts),
 			})
 		}
 	}
@@ -58,7 +57,7 @@ func (e *Engine) endFailed(job *queue.Job) {
 	for i, index := range job.Recipients {
 		if f := &job.Failures[i]; results[i].State.Terminal() {
 			e.logEnd(&results[i], &maillog.Attempt{
-				Envelope: env, Recipient: index, Status: f.Status, Class: e.classOf(f.Status, remotes[i]), Notice: id,
+				Envelope: env, Recipient: index, Status: f.Status, Class: replies[i].class, Remote: mail.Remote{Host: replies[i].host}, Notice: id,
 			})
 		}
 	}
@@ -188,19 +187,19 @@ func (e *Engine) noticeAtSettle(l *lane, f *flight, now time.Time) *queue.Draft 
 			continue
 		}
 		r.Warned = true
-		told = e.tellDelay(told, env, f.delivery.Recipients[i], r.Status, int(f.job.Attempts[i])+1, f.delivery.Remote.Host, now)
+		told = e.tellDelay(told, env, f.delivery.Recipients[i], kept{r.Status, f.delivery.Remote.Host, f.verdicts[i].Class}, int(f.job.Attempts[i])+1, now)
 	}
 	draft, _ := e.compose(bounce.Delay, env, f.delivery.Body, told, now)
 	return draft
 }
 
 // tellDelay adds a recipient to those that a delay notice tells of, if it is owed.
-func (e *Engine) tellDelay(told []bounce.Recipient, env *mail.Envelope, index int, st mail.Status, attempts int, remote string, now time.Time) []bounce.Recipient {
+func (e *Engine) tellDelay(told []bounce.Recipient, env *mail.Envelope, index int, k kept, attempts int, now time.Time) []bounce.Recipient {
 	if !bounce.Owed(env, index, bounce.Delay) {
 		return told
 	}
 	return append(told, bounce.Recipient{
-		Index: index, Status: st, Class: e.classOf(st, remote), Remote: remote, Attempts: attempts, LastAttempt: now,
+		Index: index, Status: k.status, Class: k.class, Remote: k.host, Attempts: attempts, LastAttempt: now,
 		RetryUntil: time.UnixMicro(env.ArrivedMicro).Add(e.o.Retry.Lifetime),
 	})
 }
@@ -219,15 +218,12 @@ func (e *Engine) successNotice(kind bounce.Kind, f *flight, now time.Time) *queu
 	return draft
 }
 
-// classOf is the class of a status that is on record, and of one that has expired
-// that of the last reply, which stands in it.
-func (e *Engine) classOf(s mail.Status, remote string) mail.Class {
-	if hasExpired(s) {
-		if last, ok := bytes.CutPrefix(s.Text, []byte(expiredPrefix)); ok {
-			if reply, err := classify.ParseReply(string(last)); err == nil {
-				s = reply
-			}
-		}
+// kept parses a status of the queue. What an operator ended, or was kept by an older
+// version, is classified by what it says.
+func (e *Engine) kept(s mail.Status) kept {
+	k := parseKept(s)
+	if k.class == mail.ClassNone && !s.IsZero() && !s.OK() {
+		k.class = e.rules.Load().Replies.Classify(k.status, "", k.host == "").Class
 	}
-	return e.rules.Load().Replies.Classify(s, "", remote == "").Class
+	return k
 }

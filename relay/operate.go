@@ -47,16 +47,20 @@ func (e *Engine) Why(laneKey, domain string) Wait {
 		s := l.gates.State(now)
 		w.Gate, w.Since, w.Until = s.Gate, s.Since, s.Until
 		if !s.ReasonAt.IsZero() {
-			w.Reason, w.Class = s.Reason, s.Class
+			said := l.lastSaid(&s)
+			w.Reason, w.Class, w.Remote = said.status, said.class, said.host
 		}
 		w.Ahead = s.Ready
 	}
 	return w
 }
 
-// Split parts a status that the queue keeps into the reply and the host that gave
-// it.
-func Split(s mail.Status) (mail.Status, string) { return splitRemote(s) }
+// Split parts a status that the queue keeps into the reply, the host that gave it
+// and what it means.
+func (e *Engine) Split(s mail.Status) (reply mail.Status, host string, class mail.Class) {
+	k := e.kept(s)
+	return k.status, k.host, k.class
+}
 
 // LaneState tells how a lane stands, for operators.
 type LaneState struct {
@@ -102,7 +106,8 @@ func (e *Engine) Lanes() []LaneState {
 			g := l.gates.State(now)
 			s.Gate, s.Since, s.Most, s.Window, s.Waited = g.Gate, g.Since, g.Most, g.Window, g.Waited
 			if g.Gate == schedule.GateBreaker {
-				s.PausedUntil, s.Reason, s.Class = g.Until, g.Reason, g.Class
+				said := l.lastSaid(&g)
+				s.PausedUntil, s.Reason, s.Class = g.Until, said.status, said.class
 			}
 		case l.to.resolves && s.Waiting > 0:
 			s.Reason, s.Class = statusNoDNS, mail.ClassDNS
@@ -110,13 +115,4 @@ func (e *Engine) Lanes() []LaneState {
 		states = append(states, s)
 	}
 	return states
-}
-
-// ClassOf tells what a reply means by the rules in force.
-// remote is who gave it, "" for nobody but us.
-func (e *Engine) ClassOf(s mail.Status, remote string) mail.Class {
-	if s.IsZero() || s.OK() {
-		return mail.ClassNone
-	}
-	return e.classOf(s, remote)
 }

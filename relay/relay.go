@@ -160,8 +160,9 @@ type Engine struct {
 	dests   map[string]*destination // what every key that bind has returned stands for
 	started bool
 
-	restsMu sync.Mutex // guards following
-	resting map[restKey]time.Time
+	restsMu  sync.Mutex // guards following
+	resting  map[restKey]time.Time
+	failures map[string]failure // by key of the lane; of lanes that were reached there are none
 }
 
 // Open opens the queue and readies an engine; nothing is delivered before Start.
@@ -184,7 +185,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	}
 	o.Retry = o.Retry.WithDefaults()
 	e := &Engine{
-		o: o, lanes: make(map[string]*lane), dests: make(map[string]*destination), resting: make(map[restKey]time.Time),
+		o: o, lanes: make(map[string]*lane), dests: make(map[string]*destination), resting: make(map[restKey]time.Time), failures: make(map[string]failure),
 		hasQueue: make(chan struct{}), flushed: make(chan struct{}), flushNow: make(chan struct{}, 1), rebindNow: make(chan struct{}, 1),
 		buckets: schedule.NewBuckets(), bulk: newMeter(),
 		sched: schedule.New(schedule.Options{Connections: o.Connections, LaneConnections: o.ConnectionsPerHop, PerConnection: jobsPerConnection}),

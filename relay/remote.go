@@ -6,30 +6,43 @@ import (
 	"postrider/internal/mail"
 )
 
-// A reply that the queue keeps says who gave it: the host's name stands behind
-// the text, after a unit separator, which no reply can hold since control bytes
-// are taken out of them.
-const remoteSeparator = 0x1f
+// A reply that the queue keeps says who gave it and what it means: the host's name
+// and the word of the class stand behind the text, each after a unit separator, which
+// no reply can hold since control bytes are taken out of them.
+const keptSeparator = 0x1f
 
-// withRemote returns a status as the queue keeps it.
-func withRemote(s mail.Status, host string) mail.Status {
-	if host == "" {
-		return s
+// kept is a reply as it was given, who gave it, "" when nobody but us, and its class.
+type kept struct {
+	status mail.Status
+	host   string
+	class  mail.Class
+}
+
+// keep returns a status as the queue keeps it.
+func (k kept) keep() mail.Status {
+	word := k.class.String()
+	if k.host == "" && word == "" {
+		return k.status
 	}
-	text := make([]byte, 0, len(s.Text)+1+len(host))
+	s := k.status
+	text := make([]byte, 0, len(s.Text)+2+len(k.host)+len(word))
 	text = append(text, s.Text...)
-	text = append(text, remoteSeparator)
-	s.Text = append(text, host...)
+	text = append(text, keptSeparator)
+	text = append(text, k.host...)
+	text = append(text, keptSeparator)
+	s.Text = append(text, word...)
 	return s
 }
 
-// splitRemote returns a status of the queue as it was given, and who gave it; ""
-// when nobody but us.
-func splitRemote(s mail.Status) (mail.Status, string) {
-	text, host, found := bytes.Cut(s.Text, []byte{remoteSeparator})
+// parseKept is the reverse of keep; of a status that was kept without them the host is
+// "" and the class ClassNone.
+func parseKept(s mail.Status) kept {
+	text, rest, found := bytes.Cut(s.Text, []byte{keptSeparator})
 	if !found {
-		return s, ""
+		return kept{status: s}
 	}
+	host, word, _ := bytes.Cut(rest, []byte{keptSeparator})
+	class, _ := mail.ParseClass(string(word))
 	s.Text = text
-	return s, string(host)
+	return kept{status: s, host: string(host), class: class}
 }

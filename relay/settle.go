@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -33,7 +32,7 @@ func (e *Engine) settle(l *lane, f *flight) {
 	for i := range f.results {
 		e.logResult(l, f, i, &f.results[i])
 		if r := &f.results[i]; r.State == queue.Failed || r.State == queue.Deferred {
-			r.Status = withRemote(r.Status, d.Remote.Host)
+			r.Status = kept{r.Status, d.Remote.Host, f.verdicts[i].Class}.keep()
 		}
 	}
 	if answered {
@@ -77,8 +76,10 @@ func (e *Engine) report(l *lane, f *flight, now time.Time) schedule.Effect {
 	for i, st := range d.Outcomes {
 		switch {
 		case st.IsZero():
-		case f.verdicts[i].Class.Site() && !f.verdicts[i].Permanent(st) && !f.refusesMix(st):
-			trouble = i
+		case f.refusesMix(st):
+			answered = true
+		case f.verdicts[i].Class.Site() && !f.verdicts[i].Permanent(st), f.verdicts[i].Class == mail.ClassReputation:
+			trouble = i // a block is about the source, and usually for good by its code
 		default:
 			answered = true
 		}
@@ -87,9 +88,7 @@ func (e *Engine) report(l *lane, f *flight, now time.Time) schedule.Effect {
 	switch {
 	case trouble >= 0:
 		v := f.verdicts[trouble]
-		said := d.Outcomes[trouble]
-		said.Text = bytes.Clone(said.Text)
-		l.said.Store(&said)
+		l.hearTrouble(kept{d.Outcomes[trouble], d.Remote.Host, v.Class}, now)
 		effect := l.gates.Trouble(now, f.job.Flow, addr, v.Class, v.Wait)
 		e.act(l, f, effect, v, d.Outcomes[trouble], now)
 		return effect
@@ -149,6 +148,9 @@ func (e *Engine) judge(l *lane, f *flight, i int, effect schedule.Effect, now ti
 	case f.refusesMix(outcome):
 		l.oneDomain.Store(true)
 		return queue.Result{State: queue.Ready}
+	case v.Permanent(outcome) && e.triesAnother(l, f, v.Class, attempts):
+		r.State = queue.Deferred
+		r.Due = now.Add(e.o.Retry.Next(v.Class, attempts, age, v.Wait, e.random()))
 	case v.Permanent(outcome):
 		r.State = queue.Failed
 	case age >= e.o.Retry.Lifetime && !e.clock.suspends(d.Envelope.ArrivedMicro):
@@ -167,6 +169,21 @@ func (e *Engine) judge(l *lane, f *flight, i int, effect schedule.Effect, now ti
 		r.Due = now.Add(wait)
 	}
 	return r
+}
+
+// blockedTries is how often a recipient is tried whose source is refused for good
+// while its pool has others.
+const blockedTries = 3
+
+// triesAnother reports a recipient that was refused for the sake of its source, when
+// another one of the pool may be liked better: the source will rest at the site if
+// it is blocked there.
+func (e *Engine) triesAnother(l *lane, f *flight, class mail.Class, attempts int) bool {
+	if class != mail.ClassReputation || attempts >= blockedTries || l.gates == nil {
+		return false
+	}
+	plan := e.rules.Load().Routes.Lookup([]byte(f.job.Domain), parseVia([]byte(f.job.Via)).selector)
+	return len(plan.Pool.Sources) > 1
 }
 
 // reroute returns the via of a recipient that has had so many attempts: a route may

@@ -102,6 +102,7 @@ func (s *source) hear(h mail.Hearing) {
 		if h.Class != mail.ClassNone {
 			l.site.Reply(h.Class.String())
 		}
+		l.hearTrouble(kept{h.Status, h.Target.Host, h.Class}, now)
 	}
 	l.gates.Heard(now, h)
 	if !h.Connect {

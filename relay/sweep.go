@@ -1,12 +1,14 @@
 package relay
 
 import (
+	"bytes"
 	"time"
 
 	"postrider/internal/mail"
 	"postrider/internal/maillog"
 	"postrider/queue"
 	"postrider/relay/bounce"
+	"postrider/relay/classify"
 	"postrider/relay/schedule"
 )
 
@@ -85,6 +87,12 @@ func (e *Engine) restsOver() {
 			over = true
 		}
 	}
+	for key, f := range e.failures {
+		if !now.Before(f.until) {
+			delete(e.failures, key)
+			over = true
+		}
+	}
 	e.restsMu.Unlock()
 	if over {
 		e.rebindSoon()
@@ -99,25 +107,54 @@ const movingGrace = 20
 // reason tells why a lane's mail does not move. What is said last counts, though the
 // lane may just be trying again. Where mail moves there is a grace, of one part in so
 // many of the time that is to be kept; 0: there is none.
-func (l *lane) reason() (reason mail.Status, grace int) {
+func (l *lane) reason() (reason kept, grace int) {
+	noTurn := kept{status: statusNoTurn, class: mail.ClassOther}
 	switch {
 	case l.to.resolves:
-		return statusNoDNS, 0
+		return kept{status: statusNoDNS, class: mail.ClassDNS}, 0
 	case l.e.transport(l.to.hop.Kind) == nil:
-		return statusNoRouteYet, 0
+		return kept{status: statusNoRouteYet, class: mail.ClassOther}, 0
 	case l.gates == nil:
-		return statusNoTurn, movingGrace
+		return noTurn, movingGrace
 	}
 	s := l.gates.State(l.e.o.Clock())
-	if s.Gate == schedule.GateBreaker || s.Gate == schedule.GateCanary {
-		reason = l.lastWords(s.Reason)
-	} else {
-		reason, grace = l.lastWords(mail.Status{}), movingGrace
+	if s.Gate != schedule.GateBreaker && s.Gate != schedule.GateCanary {
+		grace = movingGrace
 	}
-	if reason.IsZero() {
-		reason = statusNoTurn
+	if reason = l.lastSaid(&s); reason.status.IsZero() {
+		reason = noTurn
 	}
 	return reason, grace
+}
+
+// lastSaid is the reply behind a state of the gates: the words of a transaction's
+// reply are the lane's own to remember.
+func (l *lane) lastSaid(s *schedule.State) kept {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.said.status.IsZero() && (s.Reason.IsZero() || !l.saidAt.Before(s.ReasonAt)) {
+		return l.said
+	}
+	return kept{status: s.Reason, class: s.Class}
+}
+
+// hearTrouble remembers the words of a reply that tells of the site's trouble.
+func (l *lane) hearTrouble(k kept, now time.Time) {
+	k.status.Text = bytes.Clone(k.status.Text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said, l.saidAt = k, now
+}
+
+// reasonOf is reason for mail of a domain, whose look-up may have failed for reasons
+// of its own.
+func (e *Engine) reasonOf(l *lane, reason kept, domain string) kept {
+	if l.to.resolves {
+		if a := e.dir.Find([]byte(domain)); !a.Status.IsZero() {
+			reason.status = a.Status
+		}
+	}
+	return reason
 }
 
 // graced is a span with a grace, if there is one.
@@ -134,7 +171,7 @@ var statusNoDNS = mail.NewStatus(451, 4, 4, 3, "the mail exchangers of the domai
 
 // expire ends recipients that have waited out their lifetime, and a grace, without
 // being tried, wherever in their lane's line they stand.
-func (l *lane) expire(reason mail.Status, grace int) {
+func (l *lane) expire(reason kept, grace int) {
 	e := l.e
 	src := &source{l: l, lease: queue.Lease{MaxRecipients: e.o.RecipientsPerTransaction}}
 	for e.pull.Err() == nil && !e.ExpirySuspended() {
@@ -149,25 +186,23 @@ func (l *lane) expire(reason mail.Status, grace int) {
 }
 
 // settleExpired fails what is too old without having been tried again.
-func (e *Engine) settleExpired(l *lane, f *flight, reason mail.Status) {
-	if l.to.resolves {
-		if a := e.dir.Find([]byte(f.job.Domain)); !a.Status.IsZero() {
-			reason = a.Status
-		}
-	}
+func (e *Engine) settleExpired(l *lane, f *flight, reason kept) {
+	reason = e.reasonOf(l, reason, f.job.Domain)
 	f.results, f.verdicts = f.results[:0], f.verdicts[:0]
 	for i := range f.job.Recipients {
-		f.delivery.Set(i, expired(reason))
-		f.verdicts = append(f.verdicts, e.judgeReply(l, reason, true))
+		f.delivery.Set(i, expired(reason.status))
+		f.delivery.Remote.Host = reason.host
+		f.verdicts = append(f.verdicts, classify.Verdict{Class: reason.class})
 		f.results = append(f.results, queue.Result{State: queue.Failed, Status: f.delivery.Outcomes[i]})
 		e.logResult(l, f, i, &f.results[i])
+		f.results[i].Status = kept{f.results[i].Status, reason.host, reason.class}.keep()
 	}
 	f.job.Settle(f.results)
 }
 
 // warn sends the notices about recipients that are late and have not been told of,
 // and marks them so that each is told of once.
-func (l *lane) warn(reason mail.Status, grace int) {
+func (l *lane) warn(reason kept, grace int) {
 	e := l.e
 	if e.o.WarnAfter <= 0 {
 		return
@@ -187,18 +222,14 @@ func (l *lane) warn(reason mail.Status, grace int) {
 	}
 }
 
-func (e *Engine) warnOf(l *lane, f *flight, reason mail.Status, now time.Time) {
+func (e *Engine) warnOf(l *lane, f *flight, reason kept, now time.Time) {
 	job := f.job
-	if l.to.resolves {
-		if a := e.dir.Find([]byte(job.Domain)); !a.Status.IsZero() {
-			reason = a.Status
-		}
-	}
+	reason = e.reasonOf(l, reason, job.Domain)
 	var told []bounce.Recipient
 	f.results = f.results[:0]
 	for i, index := range job.Recipients {
 		f.results = append(f.results, queue.Result{State: queue.Ready, Warned: true})
-		told = e.tellDelay(told, job.Envelope, index, reason, int(job.Attempts[i]), "", now)
+		told = e.tellDelay(told, job.Envelope, index, reason, int(job.Attempts[i]), now)
 	}
 	draft, _ := e.compose(bounce.Delay, job.Envelope, job.Body, told, now)
 	var notice mail.ID
@@ -207,7 +238,8 @@ func (e *Engine) warnOf(l *lane, f *flight, reason mail.Status, now time.Time) {
 	}
 	for _, index := range job.Recipients {
 		e.o.Log.Delayed(&maillog.Attempt{
-			Envelope: job.Envelope, Recipient: index, Site: l.to.site, Status: reason, Class: e.classOf(reason, ""), Notice: notice,
+			Envelope: job.Envelope, Recipient: index, Site: l.to.site, Status: reason.status, Class: reason.class,
+			Remote: mail.Remote{Host: reason.host}, Notice: notice,
 		})
 	}
 	e.settleWith(job, f.results, draft)

@@ -12,7 +12,7 @@ import (
 
 // recipient tells of one that has not ended, and why it has not.
 func (o operatorQueue) recipient(env *mail.Envelope, r *queue.RecipientState) admin.Recipient {
-	status, remote := relay.Split(r.Status)
+	status, remote, class := o.e.Split(r.Status)
 	a := admin.Recipient{
 		RID: r.Index + 1, State: r.State.String(), Lane: r.Lane, Flow: r.Flow, Attempts: int(r.Attempts),
 	}
@@ -28,7 +28,6 @@ func (o operatorQueue) recipient(env *mail.Envelope, r *queue.RecipientState) ad
 		a.Due = &due
 	}
 	a.Why = why(r, &w, reason(status, remote))
-	class := o.e.ClassOf(status, remote)
 	if status.IsZero() && r.State == queue.Ready {
 		status, class = w.Reason, w.Class // nothing was said of it yet, but of its site
 	}

@@ -91,6 +91,10 @@ func boolean[T any](of func(*T) *bool) func(*decoder, *T, *node) {
 // duration is a length of time within a range.
 func duration[T any](of func(*T) *time.Duration, least, most time.Duration) func(*decoder, *T, *node) {
 	return func(d *decoder, t *T, n *node) {
+		if none := n.kind == unstable.Integer && n.text == "0" && least <= 0; none {
+			*of(t) = 0
+			return
+		}
 		if !d.want(n, unstable.String, `write it with a unit, such as "5m"`) {
 			return
 		}

@@ -36,7 +36,8 @@ type Options struct {
 	// Lookup finds the site of a domain. A zero Status says that there is one, a
 	// permanent one that there will be none, any other that it is not known now.
 	Lookup func(ctx context.Context, domain string) (site.Site, mail.Status)
-	// Changed is told of a domain whose answer has changed. No lock is held.
+	// Changed is told of a domain whose answer has changed, and of each look-up that
+	// failed for one that has no answer. No lock is held.
 	Changed func(domain string)
 	// Wanted reports whether mail waits for a domain: one that is not wanted is
 	// not asked for again. nil: all are.
@@ -70,6 +71,7 @@ type Answer struct {
 	Status mail.Status // without a site: permanent, or why DNS did not say; zero: being looked up for the first time
 	Since  time.Time   // when that came to be
 	Next   time.Time   // without a site: when it is looked up again; zero: now
+	Failed int         // look-ups in a row that DNS did not answer
 }
 
 // entry is one domain. Directory.mu guards it.
@@ -153,7 +155,7 @@ func (d *Directory) Find(domain []byte) Answer {
 }
 
 func (e *entry) answer() Answer {
-	return Answer{Site: e.site, Status: e.status, Since: e.since, Next: e.next}
+	return Answer{Site: e.site, Status: e.status, Since: e.since, Next: e.next, Failed: e.failures}
 }
 
 // checkLocked drops an answer that has run out, and sees to it that an entry

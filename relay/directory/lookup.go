@@ -106,13 +106,12 @@ func (d *Directory) failLocked(e *entry, st mail.Status, now time.Time) (changed
 	if e.status.IsZero() {
 		e.since = now
 	}
-	changed = e.site != nil
 	e.site, e.status, e.expires = nil, st, time.Time{}
 	e.next = now.Add(wait)
 	if !d.closed {
 		e.timer = time.AfterFunc(wait, func() { d.again(e) })
 	}
-	return changed
+	return true
 }
 
 // again looks e up when its wait is over, unless nobody wants it any more.

@@ -74,6 +74,9 @@ func (p *Plan) At(attempts int) *Plan {
 
 const defaultFallbackAfter = 5
 
+// HasFallback reports that some plan has one.
+func (t *Table) HasFallback() bool { return t.fallbacks }
+
 // Options are the parts of a table.
 type Options struct {
 	Rules    []Rule   // in the order of precedence
@@ -92,6 +95,7 @@ type Table struct {
 	remote     *entry
 	policies   policies
 	pools      map[string]*Pool
+	fallbacks  bool // some plan has one
 }
 
 // index holds the rules that have the same conditions beside the domain.
@@ -215,6 +219,7 @@ func (t *Table) plan(r *Rule) Plan {
 	if r.Fallback.Kind != mail.HopNone {
 		p.Fallback = &Plan{Hop: r.Fallback, Lane: r.Fallback.String(), Pool: p.Pool, TLS: t.hopTLS(r.Fallback)}
 		p.FallbackAfter = r.FallbackAfter
+		t.fallbacks = true
 		if p.FallbackAfter <= 0 {
 			p.FallbackAfter = defaultFallbackAfter
 		}
