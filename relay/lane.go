@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,9 @@ type lane struct {
 	mu          sync.Mutex // guards following
 	connections int        // goroutines in run
 	probing     bool       // the order was told that the site is being tried out
+	dnsUntil    time.Time  // the site's addresses are not asked for before
+	dnsSince    time.Time  // they are not known since; meaningful while dnsFailures > 0
+	dnsFailures int        // in a row
 	said        kept       // the last reply that told of the site's trouble
 	saidAt      time.Time
 	alarm       *time.Timer
@@ -71,6 +75,10 @@ func (l *lane) wake() {
 		if l.connections == 0 {
 			l.startLocked(1)
 		}
+		return
+	}
+	if now := l.e.o.Clock(); now.Before(l.dnsUntil) {
+		l.setAlarmLocked(l.dnsUntil)
 		return
 	}
 	d := l.gates.Decide(l.e.o.Clock(), ready)
@@ -145,7 +153,10 @@ func (l *lane) run() {
 	l.connections--
 	l.mu.Unlock()
 	if l.gates != nil {
-		if err != nil && !src.heard {
+		switch {
+		case isNoDNS(err):
+			l.waitForDNS(statusOf(err))
+		case err != nil && !src.heard:
 			l.failed(err)
 		}
 		l.countFailures(err)
@@ -217,7 +228,7 @@ func (l *lane) egress() (*mail.Egress, mail.Status) {
 		return nil, statusUnresolved
 	}
 	eg.Site, eg.TLS = s.Key, s.TLS
-	ctx, cancel := context.WithCancel(e.work)
+	ctx, cancel := context.WithTimeout(e.work, targetsPatience) // a place for a connection is held meanwhile
 	defer cancel()
 	defer context.AfterFunc(e.pull, cancel)()
 	targets, st := site.Targets(ctx, e.o.Resolver, s, e.siteOptions(), nil)
@@ -230,6 +241,9 @@ func (l *lane) egress() (*mail.Egress, mail.Status) {
 	if len(targets) == 0 {
 		return nil, statusUnreachable
 	}
+	l.mu.Lock()
+	l.dnsFailures, l.dnsUntil = 0, time.Time{}
+	l.mu.Unlock()
 	eg.Targets = l.gates.Pick(e.o.Clock(), targets, len(targets))
 	return eg, mail.Status{}
 }
@@ -238,6 +252,34 @@ var (
 	statusUnresolved  = mail.NewStatus(451, 4, 4, 3, "the mail exchangers of the domain are being looked up")
 	statusUnreachable = mail.NewStatus(451, 4, 4, 4, "no address of the mail exchangers can be reached from the source of this mail")
 )
+
+// targetsPatience is how long a connection waits for the addresses of its site.
+const targetsPatience = 5 * time.Second
+
+// The waits of a lane whose addresses DNS does not tell: the first, and the longest
+// after doubling.
+const (
+	firstDNSWait   = 30 * time.Second
+	longestDNSWait = 30 * time.Minute
+)
+
+// waitForDNS leaves the lane alone for a while: the trouble is not the site's, so its
+// gates are not told.
+func (l *lane) waitForDNS(st mail.Status) {
+	now := l.e.o.Clock()
+	l.hearTrouble(kept{status: st, class: mail.ClassDNS}, now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Before(l.dnsUntil) {
+		return // connections side by side tell of one failure
+	}
+	wait := min(firstDNSWait<<min(l.dnsFailures, 10), longestDNSWait)
+	if l.dnsFailures == 0 {
+		l.dnsSince = now
+	}
+	l.dnsFailures++
+	l.dnsUntil = now.Add(time.Duration(float64(wait) * (0.75 + 0.5*l.e.random())))
+}
 
 // countFailures lets fallbacks take over from a lane that was found shut as often as
 // the first of them has patience.
@@ -317,6 +359,12 @@ func (l *lane) stop() {
 
 // routeError is a next hop that could not even be tried.
 type routeError struct{ status mail.Status }
+
+// isNoDNS reports a next hop whose addresses are not known now.
+func isNoDNS(err error) bool {
+	var r *routeError
+	return errors.As(err, &r) && r.status.Enhanced == mail.Enhanced{Class: 4, Subject: 4, Detail: 3}
+}
 
 func (e *routeError) Error() string           { return e.status.String() }
 func (e *routeError) MailStatus() mail.Status { return e.status }

@@ -43,6 +43,7 @@ func (e *Engine) Why(laneKey, domain string) Wait {
 		w.DNS, w.Since, w.Until, w.Reason, w.Class = true, a.Since, a.Next, a.Status, mail.ClassDNS
 	case e.transport(to.hop.Kind) == nil:
 		w.Route, w.Reason = true, statusNoRouteYet
+	case l != nil && l.gates != nil && l.noDNS(&w, now):
 	case l != nil && l.gates != nil:
 		s := l.gates.State(now)
 		w.Gate, w.Since, w.Until = s.Gate, s.Since, s.Until
@@ -53,6 +54,17 @@ func (e *Engine) Why(laneKey, domain string) Wait {
 		w.Ahead = s.Ready
 	}
 	return w
+}
+
+// noDNS fills w in when the lane waits for the addresses of its site.
+func (l *lane) noDNS(w *Wait, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !now.Before(l.dnsUntil) {
+		return false
+	}
+	w.DNS, w.Since, w.Until, w.Reason, w.Class = true, l.dnsSince, l.dnsUntil, l.said.status, mail.ClassDNS
+	return true
 }
 
 // Split parts a status that the queue keeps into the reply, the host that gave it

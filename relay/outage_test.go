@@ -153,3 +153,37 @@ func TestOutageOfDNS(t *testing.T) {
 		}
 	})
 }
+
+// A site whose addresses DNS does not tell waits for DNS: no breaker opens, and it is
+// tried ever more rarely.
+//
+// Covers HO6.
+func TestOutageOfDNSBehindASite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mx := &fakeMX{
+			latency: 10 * time.Millisecond,
+			reach:   func(netip.Addr) mail.Status { return mail.Status{} },
+			answer:  func(netip.Addr, *mail.Delivery) mail.Status { return handedOver },
+		}
+		w := newRelayWorld(t, 1, mx, nil)
+		w.accept(t, "u@c.s9.example", "r@d.s1.example")
+		time.Sleep(30 * time.Minute) // the domain's site is known and holds, its connection has ended
+		w.dns.broken.Store(true)
+		logged := w.log.total()
+		for i := range 50 {
+			w.accept(t, "u@c.s9.example", fmt.Sprintf("r%d@d.s1.example", i))
+		}
+		time.Sleep(20 * time.Minute)
+		if why := w.e.Why("mx0.s1.example", "d.s1.example"); !why.DNS || why.Since.IsZero() || why.Reason.Code != 451 {
+			t.Errorf("%+v", why)
+		}
+		if w.log.of("suspended") != 0 || w.log.total()-logged > 55 {
+			t.Errorf("%d lines, %d suspensions", w.log.total()-logged, w.log.of("suspended"))
+		}
+		w.dns.broken.Store(false)
+		time.Sleep(40 * time.Minute)
+		if l := w.e.Ledger(); l.Queued != 0 {
+			t.Errorf("%+v", l)
+		}
+	})
+}

@@ -117,7 +117,14 @@ func (l *lane) reason() (reason kept, grace int) {
 	case l.gates == nil:
 		return noTurn, movingGrace
 	}
-	s := l.gates.State(l.e.o.Clock())
+	now := l.e.o.Clock()
+	l.mu.Lock()
+	said, noDNS := l.said, now.Before(l.dnsUntil)
+	l.mu.Unlock()
+	if noDNS {
+		return said, 0
+	}
+	s := l.gates.State(now)
 	if s.Gate != schedule.GateBreaker && s.Gate != schedule.GateCanary {
 		grace = movingGrace
 	}
