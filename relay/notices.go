@@ -44,6 +44,10 @@ func (e *Engine) endFailed(job *queue.Job) {
 		}
 	}
 	draft, n := e.compose(bounce.Failure, env, job.Body, told, now)
+	if n < 0 {
+		job.Settle(make([]queue.Result, len(job.Recipients)))
+		return
+	}
 	results := endsOf(job, told[n:], draft != nil)
 	if draft != nil && draft.FitsWith(results) != nil { // it never will: they end without
 		draft.Abort()
@@ -128,7 +132,7 @@ func (e *Engine) logEnd(r *queue.Result, a *maillog.Attempt) {
 }
 
 // compose writes a notice into a draft, nil when none is owed or it is withheld.
-// It returns how many of the recipients it tells of.
+// It returns how many of the recipients it tells of, below 0 when the queue is closed.
 func (e *Engine) compose(kind bounce.Kind, env *mail.Envelope, body mail.Body, told []bounce.Recipient, now time.Time) (*queue.Draft, int) {
 	if len(told) == 0 {
 		return nil, 0
@@ -143,7 +147,7 @@ func (e *Engine) compose(kind bounce.Kind, env *mail.Envelope, body mail.Body, t
 	}
 	draft, err := e.queue.NewNotice()
 	if err != nil { // the queue is closed: the recipients stay failed and are told of after the next start
-		return nil, 0
+		return nil, -1
 	}
 	n := bounce.Notice{
 		Kind: kind, Host: e.o.Hostname, ID: draft.Envelope().ID, Now: now, Envelope: env, Original: body,
