@@ -14,6 +14,7 @@ type Wait struct {
 	Gate   schedule.Gate // of its lane
 	DNS    bool          // its domain's mail exchangers are not known
 	Route  bool          // nothing here can deliver by its route
+	Dials  bool          // the first connection is being made
 	Flow   string        // whose mail it is
 	// FlowUntil is when its flow, which is suspended at the site, may go; zero: it is
 	// not.
@@ -52,6 +53,7 @@ func (e *Engine) Why(laneKey, domain string) Wait {
 			w.Reason, w.Class, w.Remote = said.status, said.class, said.host
 		}
 		w.Ahead = s.Ready
+		w.Dials = s.Gate == schedule.GateNone && s.Connections > 0 && s.Up == 0
 	}
 	return w
 }

@@ -117,7 +117,8 @@ func (e *Engine) place(env *mail.Envelope, rcpt int, dst *queue.Placement) {
 	}
 	domain := mail.DomainOf(r.Address)
 	plan := rules.Routes.Lookup(domain, v.selector)
-	if env.TLSWaived && rules.Routes.TLS(domain, plan).Level.Enforced() {
+	// RFC 8689 section 5 waives what receivers publish; the operator's policies stand.
+	if tls := rules.Routes.TLS(domain, plan); env.TLSWaived && tls.Level.Enforced() && tls.Origin != operatorsPolicy {
 		v.marks |= markWaived
 	}
 	pool := plan.Pool
@@ -137,6 +138,9 @@ func (e *Engine) place(env *mail.Envelope, rcpt int, dst *queue.Placement) {
 		dst.Band = schedule.BandNormal
 	}
 }
+
+// operatorsPolicy is the origin of a TLS policy that the configuration states.
+const operatorsPolicy = "policy"
 
 // isNotice reports a message that this system has written itself.
 func isNotice(env *mail.Envelope) bool { return len(env.Sender) == 0 && len(env.Protocol) == 0 }

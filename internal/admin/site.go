@@ -52,7 +52,7 @@ func StateOf(w *Why) State {
 		return StateSuspended
 	case w.Gate == GateBreaker, w.Gate == GateNoRoute, w.Gate == GateDNS, w.Gate == GateCanary:
 		return StateBackoff
-	case w.Gate == GateTurn, w.Gate == GateInFlight, w.Gate == GateRetry:
+	case w.Gate == GateTurn, w.Gate == GateConnect, w.Gate == GateInFlight, w.Gate == GateRetry:
 		return StateOK
 	}
 	return StateLimited

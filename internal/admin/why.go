@@ -28,6 +28,7 @@ const (
 	GateGlobal      = "global"      // so many to all sites
 	GateFlow        = "flow"        // this sender's mail only
 	GateTurn        = "turn"        // nothing but those before it
+	GateConnect     = "connect"     // the first connection is being made
 	GateDNS         = "dns"         // the site of its domain is not known yet
 	GateNoRoute     = "noroute"     // nothing here can deliver by its route
 	GateSuspended   = "suspended"   // an operator suspended the site
@@ -41,7 +42,7 @@ const (
 // Gates returns every gate.
 func Gates() []string {
 	return []string{
-		GateRetry, GateBreaker, GateCanary, GateRate, GateWindow, GateSource, GateProvider, GateGlobal, GateFlow, GateTurn, GateDNS,
+		GateRetry, GateBreaker, GateCanary, GateRate, GateWindow, GateSource, GateProvider, GateGlobal, GateFlow, GateTurn, GateConnect, GateDNS,
 		GateNoRoute, GateSuspended, GateInFlight, GateHeld, GateNotice, GateQuarantined, GateDraining,
 	}
 }
@@ -102,6 +103,8 @@ func gateWords(gate string) (text, release string) {
 		return "the site refuses mail of this sender", "time: only this sender's mail waits"
 	case GateTurn:
 		return "others are before it", "its turn"
+	case GateConnect:
+		return "a connection to the site is being made", "its greeting, or the end of patience with it"
 	case GateDNS:
 		return "the mail exchangers of its domain are being looked up", "an answer of the resolver"
 	case GateNoRoute:

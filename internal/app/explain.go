@@ -58,6 +58,8 @@ func why(r *queue.RecipientState, w *relay.Wait, last string) *admin.Why {
 		return admin.NewWhy(admin.GateDNS, w.Since, w.Until, reason(w.Reason, ""))
 	case w.Route:
 		return admin.NewWhy(admin.GateNoRoute, w.Since, w.Until, reason(w.Reason, ""))
+	case w.Dials:
+		return admin.NewWhy(admin.GateConnect, time.Time{}, time.Time{}, "")
 	case w.Gate == schedule.GateNone:
 		return admin.NewWhy(admin.GateTurn, time.Time{}, time.Time{}, "")
 	}
