@@ -86,24 +86,33 @@ func endsOf(job *queue.Job, rest []bounce.Recipient, noticed bool) []queue.Resul
 }
 
 // settleWith settles a job with a notice. When the notice cannot be kept the job is
-// settled without it, but for failed recipients, which stay for the next try.
+// settled without it: failed and late recipients stay for the next try, and of
+// delivered ones the log says that nobody was told.
 func (e *Engine) settleWith(job *queue.Job, results []queue.Result, draft *queue.Draft) {
 	if draft == nil {
 		job.Settle(results)
 		return
 	}
-	env, kind := job.Envelope, len(job.Failures)
-	err := job.SettleWith(results, draft)
-	if err == nil {
+	kind := bounce.Relayed
+	for i := range results {
+		if results[i].Warned {
+			kind = bounce.Delay
+		}
+	}
+	failed := len(job.Failures) > 0
+	if failed {
+		kind = bounce.Failure
+	}
+	env := job.Envelope
+	if job.SettleWith(results, draft) == nil {
 		return
 	}
-	e.o.Log.DSN(&maillog.Notice{Of: env, Kind: bounce.Failure.String(), Rule: "full"})
-	if kind > 0 {
-		for i := range results {
-			if results[i].State.Terminal() {
-				results[i].State = queue.Failed
-				e.ledger.end(-1) // it was counted as ended
-			}
+	e.o.Log.DSN(&maillog.Notice{Of: env, Kind: kind.String(), Rule: "full"})
+	for i := range results {
+		results[i].Warned = false
+		if failed && results[i].State.Terminal() {
+			results[i].State = queue.Failed
+			e.ledger.end(-1) // it was counted as ended
 		}
 	}
 	job.Settle(results)
