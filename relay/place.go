@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -51,6 +52,9 @@ func parseVia(text []byte) via {
 	}
 	return v
 }
+
+// isPlain reports a via without selector and marks, as nearly all are.
+func isPlain(text string) bool { return strings.HasSuffix(text, "||") }
 
 func (v via) append(dst []byte) []byte {
 	dst = append(dst, v.source...)

@@ -405,14 +405,23 @@ func (e *Engine) fresh(job *queue.Job) bool {
 		return true
 	}
 	name := job.Domain
+	if isPlain(job.Via) {
+		return e.stands(name, job.Domain)
+	}
 	if v := parseVia([]byte(job.Via)); len(v.selector) > 0 || v.marks&markWaived != 0 {
 		rules := e.rules.Load()
 		name = string(directoryName(rules, []byte(job.Domain), v, rules.Routes.Lookup([]byte(job.Domain), v.selector)))
 	}
+	return e.stands(name, job.Domain)
+}
+
+// stands reports that what the directory has said of a name still holds. If not, the
+// domain's mail is bound anew.
+func (e *Engine) stands(name, domain string) bool {
 	if e.dir.Fresh(name) {
 		return true
 	}
-	e.queue.RebindDomain(job.Domain)
+	e.queue.RebindDomain(domain)
 	return false
 }
 
@@ -425,7 +434,7 @@ func (e *Engine) waits(name string) bool {
 // senderOf returns the reverse-path of a job's transaction.
 func (e *Engine) senderOf(job *queue.Job) []byte {
 	env := job.Envelope
-	if v := parseVia([]byte(job.Via)); v.marks&markForwarded == 0 {
+	if isPlain(job.Via) || parseVia([]byte(job.Via)).marks&markForwarded == 0 {
 		return env.Sender
 	}
 	sender, err := e.rules.Load().Resolve.Sender(nil, env.Sender, time.UnixMicro(env.ArrivedMicro))

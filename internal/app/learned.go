@@ -47,9 +47,8 @@ func (a *App) loadLearned() []schedule.Learned {
 	return list
 }
 
-// keepLearned writes it now and then until ctx ends.
-func (a *App) keepLearned(ctx context.Context) {
-	path := a.learnedPath()
+// keepLearned writes it to path now and then until ctx ends.
+func (a *App) keepLearned(ctx context.Context, path string) {
 	tick := time.NewTicker(saveLearned)
 	defer tick.Stop()
 	for {

@@ -16,7 +16,8 @@ import (
 // mail from an address whose name leads elsewhere.
 func (a *App) checkSources(ctx context.Context) {
 	ctx, a.stopChecks = context.WithCancel(context.WithoutCancel(ctx))
-	a.background.Go(func() { a.keepLearned(ctx) })
+	path := a.learnedPath()
+	a.background.Go(func() { a.keepLearned(ctx, path) })
 	sources := a.cfg.Sources
 	if len(sources) == 0 {
 		return
