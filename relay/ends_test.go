@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,14 +200,14 @@ func blockedSource(t *testing.T, block mail.Status) {
 // Covers T9.
 func TestFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tried, taken := 0, 0
+		var tried, taken atomic.Int64
 		mx := &fakeMX{latency: 10 * time.Millisecond, reach: reachable}
 		mx.answer = func(a netip.Addr, _ *mail.Delivery) mail.Status {
 			if a == netip.MustParseAddr("203.0.113.7") {
-				taken++
+				taken.Add(1)
 				return handedOver
 			}
-			tried++
+			tried.Add(1)
 			return mail.NewStatus(450, 4, 2, 0, "Greylisted")
 		}
 		w := newRelayWorld(t, 1, mx, func(o *Options) {
@@ -218,8 +219,8 @@ func TestFallback(t *testing.T) {
 		w.accept(t, "u@c.s9.example", "r@d.s1.example")
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		if l := w.e.Ledger(); l.Queued != 0 || tried != 2 || taken != 1 {
-			t.Errorf("%+v, %d attempts before the fallback, %d deliveries by it", l, tried, taken)
+		if l := w.e.Ledger(); l.Queued != 0 || tried.Load() != 2 || taken.Load() != 1 {
+			t.Errorf("%+v, %d attempts before the fallback, %d deliveries by it", l, tried.Load(), taken.Load())
 		}
 	})
 }
@@ -230,23 +231,23 @@ func TestFallback(t *testing.T) {
 // Covers T9.
 func TestFallbackOfAHopThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var taken, probes int
+		var taken, probes, byOwn atomic.Int64
+		var down atomic.Bool
+		down.Store(true)
 		mx := &fakeMX{latency: 10 * time.Millisecond}
 		own := netip.MustParseAddr("203.0.113.9")
-		down := true
 		mx.reach = func(a netip.Addr) mail.Status {
-			if a == own && down {
-				probes++
+			if a == own && down.Load() {
+				probes.Add(1)
 				return statusNoConnection
 			}
 			return mail.Status{}
 		}
-		byOwn := 0
 		mx.answer = func(a netip.Addr, _ *mail.Delivery) mail.Status {
 			if a == own {
-				byOwn++
+				byOwn.Add(1)
 			} else {
-				taken++
+				taken.Add(1)
 			}
 			return handedOver
 		}
@@ -258,15 +259,15 @@ func TestFallbackOfAHopThatIsDown(t *testing.T) {
 		})
 		w.accept(t, "u@c.s9.example", "r@d.s1.example")
 		time.Sleep(20 * time.Minute)
-		if l := w.e.Ledger(); l.Queued != 0 || taken != 1 || probes < 3 {
-			t.Errorf("%+v, %d by the fallback, %d probes", l, taken, probes)
+		if l := w.e.Ledger(); l.Queued != 0 || taken.Load() != 1 || probes.Load() < 3 {
+			t.Errorf("%+v, %d by the fallback, %d probes", l, taken.Load(), probes.Load())
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(20 * time.Minute)
 		w.accept(t, "u@c.s9.example", "r@d.s1.example")
 		time.Sleep(5 * time.Minute)
-		if byOwn != 1 || taken != 1 {
-			t.Errorf("%d by the hop that is back, %d by the fallback", byOwn, taken)
+		if byOwn.Load() != 1 || taken.Load() != 1 {
+			t.Errorf("%d by the hop that is back, %d by the fallback", byOwn.Load(), taken.Load())
 		}
 	})
 }

@@ -237,7 +237,9 @@ func TestLanesToOneHopByDifferentRules(t *testing.T) {
 			w.accept(t, "u@s.example", "r@a.example")
 		}
 		time.Sleep(10 * time.Second)
+		mu.Lock()
 		start = time.Now()
+		mu.Unlock()
 		w.accept(t, "u@s.example", "r@b.example")
 		w.accept(t, "u@s.example", "r@c.example")
 		time.Sleep(10 * time.Second)
