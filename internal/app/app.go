@@ -172,7 +172,7 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 	defer cancel()
 	a.draining.Store(true)
 	for _, s := range a.servers {
-		a.late(s.smtpd.Drain())
+		a.late(s.protocol.Drain())
 	}
 	var wg sync.WaitGroup
 	if a.engine != nil {

@@ -27,13 +27,7 @@ func (a *App) watch() {
 func (a *App) listenerCounts() []metrics.Listener {
 	list := make([]metrics.Listener, 0, len(a.servers))
 	for _, s := range a.servers {
-		m := &s.metrics
-		list = append(list, metrics.Listener{
-			Name:        s.conf.Address,
-			Connections: m.Connections.Load(), SessionsOK: m.Accepted.Load(), Refused: m.Refused.Load(),
-			Panics: m.Panics.Load(), Messages: m.Messages.Load(), Bytes: m.Bytes.Load(),
-			HandshakesOK: m.Handshakes.Load(), HandshakesBad: m.HandshakeErr.Load(), AcceptErrors: m.AcceptErrors.Load(),
-		})
+		list = append(list, s.counts())
 	}
 	return list
 }

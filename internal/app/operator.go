@@ -98,9 +98,10 @@ func (a *App) status() admin.Status {
 		s.ReloadError = reload.err.Error()
 	}
 	for _, v := range a.servers {
+		n := v.counts()
 		s.Listeners = append(s.Listeners, admin.ListenerStatus{
 			Address: v.listener.Addr().String(), Service: string(v.conf.Service),
-			Connections: v.metrics.Connections.Load(), Messages: v.metrics.Messages.Load(),
+			Connections: n.Connections, Messages: n.Messages,
 		})
 	}
 	q := a.queueCounts()

@@ -41,7 +41,7 @@ func (a *App) Reload() error {
 	}
 	a.engine.Reload(rules)
 	for _, s := range a.servers {
-		s.options.Store(a.sessionOptions(s, cfg))
+		s.reload(cfg)
 	}
 	cfg.Listeners, cfg.DataDir = a.cfg.Listeners, a.cfg.DataDir
 	a.cfg = cfg

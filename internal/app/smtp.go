@@ -1,0 +1,111 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/tls"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"postrider/internal/config"
+	"postrider/internal/maillog"
+	"postrider/internal/metrics"
+	"postrider/relay/policy"
+	"postrider/relay/smtpd"
+)
+
+// openSMTP makes s a listener of SMTP or LMTP.
+func (a *App) openSMTP(s *server) {
+	var (
+		options atomic.Pointer[smtpd.Options] // swapped by a reload; sessions take it as they begin
+		counted smtpd.Metrics
+	)
+	s.reload = func(cfg *config.Config) { options.Store(a.smtpOptions(s.conf, &counted, cfg)) }
+	s.reload(a.cfg)
+	s.protocol = smtpd.NewServer(s.conf.Address, a.census, options.Load)
+	s.counts = func() metrics.Listener {
+		m := &counted
+		return metrics.Listener{
+			Name:        s.conf.Address,
+			Connections: m.Connections.Load(), SessionsOK: m.Accepted.Load(), Refused: m.Refused.Load(),
+			Panics: m.Panics.Load(), Messages: m.Messages.Load(), Bytes: m.Bytes.Load(),
+			HandshakesOK: m.Handshakes.Load(), HandshakesBad: m.HandshakeErr.Load(), AcceptErrors: m.AcceptErrors.Load(),
+		}
+	}
+}
+
+// smtpOptions is how a listener's new sessions are held under cfg.
+func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Config) *smtpd.Options {
+	lmtp := c.Service == config.ServiceLMTP
+	access := accessOf(cfg)
+	o := &smtpd.Options{
+		Hostname:   cfg.Hostname,
+		Handler:    a.engine.Handler(lmtp),
+		LMTP:       lmtp,
+		RequireTLS: c.TLS == config.TLSRequired,
+		Limits:     limitsOf(cfg),
+		Exempt:     exempt(access),
+		Metrics:    m,
+		Events:     a.rejected,
+	}
+	if c.TLS != config.TLSOff {
+		o.TLS = func() *tls.Config { return a.certs.Config() }
+	}
+	if cfg.Relay.LineEndings == "normalize" {
+		o.LineEndings = smtpd.Normalize
+	}
+	return o
+}
+
+func exempt(access *policy.Rules) func(netip.Addr) bool { return access.Trusted }
+
+func limitsOf(cfg *config.Config) smtpd.Limits {
+	l := cfg.Limits
+	return smtpd.Limits{
+		MessageBytes:         cfg.Relay.MaxMessageSize,
+		HeaderBytes:          int(l.Header),
+		Received:             l.Hops,
+		Recipients:           l.Recipients,
+		Junk:                 l.JunkCommands,
+		ConnectionsPerClient: l.ConnectionsPerClient,
+		Connections:          l.Connections,
+		Handshake:            l.HandshakeTimeout,
+		Command:              l.CommandTimeout,
+		Stress:               l.StressTimeout,
+		DataGrace:            l.DataGrace,
+		DataRate:             cmp.Or(l.DataRate, -1), // 0 asks for none
+	}
+}
+
+// rejected writes the event of a reply that refused something.
+func (a *App) rejected(e smtpd.RejectEvent) {
+	s := maillog.Session{
+		ID: e.Conn.ID, Client: e.Conn.Remote, Helo: e.Conn.Helo, Listener: e.Conn.Listener,
+		Protocol: e.Conn.Protocol(), TLS: e.Conn.TLSVersion(),
+	}
+	if e.Panic != nil {
+		a.log.Panic(&s, e.Panic, e.PanicText)
+		return
+	}
+	command := strings.ToLower(e.Command) // a word of the program, never of the client
+	a.metrics.Rejected(e.Conn.Listener, command, e.Status.Code, e.Rule)
+	r := maillog.Rejection{Session: s, Command: command, From: e.Sender, Status: e.Status, Rule: e.Rule}
+	switch command {
+	case "mail":
+		r.From = path(e.Argument)
+	case "rcpt":
+		r.To = path(e.Argument)
+	}
+	a.log.Rejected(&r)
+}
+
+// path returns what stands between the brackets of an argument of MAIL or RCPT:
+// the address as the client wrote it. Without brackets there is none.
+func path(argument []byte) []byte {
+	_, rest, open := bytes.Cut(argument, []byte("<"))
+	if end := bytes.LastIndexByte(rest, '>'); open && end >= 0 {
+		return rest[:end]
+	}
+	return nil
+}
