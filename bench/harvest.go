@@ -1,12 +1,9 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync/atomic"
-
-	"github.com/cespare/xxhash/v2"
 
 	"postrider/bench/access"
 	"postrider/bench/ledger"
@@ -24,7 +21,7 @@ func (r *round) harvest(ctx context.Context) error {
 	r.p.note("reading the mailboxes")
 	var strangers atomic.Int64
 	err = b.Harvest(ctx, func(text []byte) {
-		h, whole, ok := readBench(text)
+		h, whole, ok := ledger.ReadText(text)
 		if !ok || h.Run != r.ledger.Run() {
 			strangers.Add(1)
 			return
@@ -38,18 +35,4 @@ func (r *round) harvest(ctx context.Context) error {
 		return fmt.Errorf("reading the mailboxes: %w", err)
 	}
 	return nil
-}
-
-// readBench finds what X-Bench says of a text, and whether the body has the hash
-// it states.
-func readBench(text []byte) (h ledger.Header, whole, ok bool) {
-	header, body, _ := bytes.Cut(text, []byte("\r\n\r\n"))
-	for line := range bytes.Lines(header) {
-		if n := len(ledger.HeaderName); len(line) > n && bytes.EqualFold(line[:n], []byte(ledger.HeaderName)) {
-			if h, ok = ledger.ParseHeader(line); ok {
-				return h, xxhash.Sum64(body) == h.Hash, true
-			}
-		}
-	}
-	return h, false, false
 }

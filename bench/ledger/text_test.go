@@ -1,4 +1,4 @@
-package bench
+package ledger_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"postrider/bench/ledger"
 )
 
-func TestReadBench(t *testing.T) {
+func TestReadText(t *testing.T) {
 	const body = "a line\r\n\r\nanother\r\n"
 	line := string(ledger.AppendHeader(nil, ledger.Header{Run: 3, Seq: 42, Hash: xxhash.Sum64String(body)}))
 	for name, c := range map[string]struct {
@@ -23,7 +23,7 @@ func TestReadBench(t *testing.T) {
 		"no number":    {"X-Bench: 3,x\r\n\r\n" + body, false, false},
 		"nothing":      {"", false, false},
 	} {
-		h, whole, ok := readBench([]byte(c.text))
+		h, whole, ok := ledger.ReadText([]byte(c.text))
 		if whole != c.whole || ok != c.ok || ok && (h.Run != 3 || h.Seq != 42) {
 			t.Errorf("%s: %v %v %+v", name, whole, ok, h)
 		}
