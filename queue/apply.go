@@ -9,9 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/internal/mail"
+	"postrider/internal/spool"
 	"postrider/queue/internal/record"
 	"postrider/queue/internal/rows"
-	"postrider/queue/internal/spool"
 )
 
 const (

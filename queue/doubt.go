@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postrider/internal/spool"
 	"postrider/queue/internal/cold"
-	"postrider/queue/internal/spool"
 )
 
 // doubtName is the file that outlives a restart while the clock is not believed.

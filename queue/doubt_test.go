@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
 )
 
 // The doubt of the clock survives a power cut; what is no such record is refused.

@@ -12,9 +12,9 @@ import (
 
 	"postrider/internal/bufpool"
 	"postrider/internal/mail"
+	"postrider/internal/spool"
 	"postrider/queue/internal/cold"
 	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
 )
 
 const (
@@ -297,7 +297,7 @@ func (d *Draft) prepare() error {
 	d.findBuckets()
 	d.w = spool.Write{
 		Kind: record.KindMessage, ID: env.ID, Head: d.head, Body: text,
-		BodyCRC: d.sum, BodySummed: !d.large, Committer: d, Gone: &d.gone,
+		BodyCRC: d.sum, BodySummed: !d.large, Committer: d, Gone: &d.gone, Yields: true,
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 package queue
 
-import "postrider/queue/internal/spool"
+import "postrider/internal/spool"
 
 // Mark is a place in the queue's log up to which all events were handed out.
 type Mark struct{ lsn spool.LSN }

@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
+	"postrider/internal/spool"
 	"postrider/queue/internal/cold"
-	"postrider/queue/internal/spool"
 	"postrider/queue/internal/table"
 )
 

@@ -10,9 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/internal/mail"
+	"postrider/internal/spool"
 	"postrider/queue/internal/record"
 	"postrider/queue/internal/rows"
-	"postrider/queue/internal/spool"
 	"postrider/queue/internal/table"
 )
 
@@ -90,7 +90,7 @@ func parseError(r *spool.Recovered, err error) error {
 	if errors.Is(err, record.ErrVersion) {
 		word = ErrVersion
 	}
-	return fmt.Errorf("%w: %v record at %d/%d: %w", word, r.Kind, r.LSN.Gen, r.LSN.Off, err)
+	return fmt.Errorf("%w: %s record at %d/%d: %w", word, record.KindName(r.Kind), r.LSN.Gen, r.LSN.Off, err)
 }
 
 // message takes the payload of a MSG, which is r's or embedded in it.

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"postrider/internal/mail"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
 	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
 )
 
 // droppedStatus is the reason of a recipient that an operator dropped.
@@ -57,7 +58,7 @@ func (st *settlement) add(ch record.Change, due time.Time, text []byte) {
 }
 
 // append encodes the record and hands it to the spool. Queue.mu is held.
-func (st *settlement) append(kind record.Kind, lazy bool) {
+func (st *settlement) append(kind frame.Kind, lazy bool) {
 	st.q.unsynced += int64(len(st.settle.Changes))
 	if kind == record.KindAction {
 		st.action.ID = st.settle.ID

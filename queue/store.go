@@ -11,9 +11,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
+	"postrider/internal/spool"
 	"postrider/queue/internal/cold"
 	"postrider/queue/internal/rows"
-	"postrider/queue/internal/spool"
 )
 
 const (

@@ -30,6 +30,8 @@ func allowed() map[string]string {
 
 		// Level 1
 		"internal/bufpool":     "internal/invariants",
+		"internal/spool":       "internal/spool/frame internal/mail",
+		"internal/spool/frame": "internal/mail",
 		"internal/maillog":     "internal/mail",
 		"internal/message":     "internal/mail",
 		"internal/dns":         "internal/limit internal/metrics",
@@ -37,21 +39,22 @@ func allowed() map[string]string {
 		"internal/auth":        "internal/mail internal/limit internal/metrics",
 
 		// Level 2
-		"internal/wire":    "internal/bufpool internal/limit internal/metrics",
-		"internal/config":  "internal/mail relay/classify", // which compiles the rules that a file holds
-		"queue":            "queue/internal/* internal/mail internal/bufpool internal/metrics internal/invariants",
-		"queue/internal/*": "queue/internal/* internal/mail internal/bufpool internal/metrics internal/invariants",
-		"delivery/mailbox": "delivery/mailbox/internal/* internal/mail internal/message internal/bufpool internal/metrics internal/invariants",
-		"relay/policy":     "internal/mail internal/dns internal/limit",
-		"relay/route":      "internal/mail",
-		"relay/site":       "internal/mail internal/dns",
-		"relay/srs":        "internal/mail",
-		"relay/aliases":    "internal/mail",
-		"relay/schedule":   "internal/mail internal/limit",
-		"relay/classify":   "internal/mail",
-		"relay/bounce":     "internal/mail internal/message",
-		"relay/directory":  "relay/site internal/mail",
-		"access/imapwire":  "internal/bufpool",
+		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
+		"internal/config":             "internal/mail relay/classify", // which compiles the rules that a file holds
+		"queue":                       "queue/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",
+		"queue/internal/*":            "queue/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",
+		"delivery/mailbox":            "delivery/mailbox/internal/* internal/spool internal/spool/frame internal/mail internal/message internal/bufpool internal/metrics internal/invariants",
+		"delivery/mailbox/internal/*": "delivery/mailbox/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",
+		"relay/policy":                "internal/mail internal/dns internal/limit",
+		"relay/route":                 "internal/mail",
+		"relay/site":                  "internal/mail internal/dns",
+		"relay/srs":                   "internal/mail",
+		"relay/aliases":               "internal/mail",
+		"relay/schedule":              "internal/mail internal/limit",
+		"relay/classify":              "internal/mail",
+		"relay/bounce":                "internal/mail internal/message",
+		"relay/directory":             "relay/site internal/mail",
+		"access/imapwire":             "internal/bufpool",
 
 		// Level 3
 		"relay/smtp": "internal/mail internal/wire internal/bufpool",
@@ -98,7 +101,7 @@ func allowed() map[string]string {
 // what they cost and where they must be understood stays known.
 func confined() map[string]string {
 	return map[string]string{
-		"github.com/cockroachdb/pebble/":          "queue queue/internal/* delivery/mailbox delivery/mailbox/*",
+		"github.com/cockroachdb/pebble/":          "internal/spool queue queue/internal/* delivery/mailbox delivery/mailbox/*",
 		"github.com/emersion/go-smtp":             "bench bench/*", // and tests: it is the independent second implementation
 		"github.com/emersion/go-sasl":             "internal/auth relay/smtp relay/outbound bench/*",
 		"github.com/xdg-go/scram":                 "internal/auth relay/smtp relay/outbound bench/*",

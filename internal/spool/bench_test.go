@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
 )
 
 // sender is a Committer for a writer that waits for each of its records.
@@ -26,7 +26,7 @@ func (b *sender) Committed(*spool.Write) { b.done <- struct{}{} }
 // send appends one message and waits until it is durable. Generations are
 // released two behind the current one, as a queue does that delivers at once.
 func (b *sender) send(s *spool.Spool, head, body []byte, crc uint32) error {
-	b.w.Kind, b.w.ID, b.w.Head, b.w.Body = record.KindMessage, s.NextID(), head, body
+	b.w.Kind, b.w.ID, b.w.Head, b.w.Body = message, s.NextID(), head, body
 	b.w.BodyCRC, b.w.BodySummed, b.w.Committer = crc, true, b
 	s.Append(&b.w)
 	<-b.done
@@ -85,7 +85,7 @@ func benchmarkAppend(b *testing.B, fs vfs.FS, dir string, writers, size int) {
 		OnGroup: func(g spool.GroupStats) { groups.Add(1); written.Add(int64(g.Bytes)) },
 	}, nil)
 	head, body := make([]byte, 300), content(s.NextID(), size)
-	crc := record.Sum(body)
+	crc := frame.Sum(body)
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	b.SetBytes(int64(len(head) + len(body)))

@@ -5,11 +5,11 @@ import (
 	"runtime"
 	"time"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // zeros is what padding is made of.
-var zeros [record.Align]byte
+var zeros [frame.Align]byte
 
 // writer is the commit goroutine and all that belongs to it alone. There is no
 // linger: whatever came while the last group was being synced is the next group.
@@ -19,11 +19,11 @@ type writer struct {
 	err  error         // the first error of a write or a sync
 
 	cur   *use
-	seed  record.Seed
+	seed  frame.Seed
 	off   int64  // where the next group goes; all before it is synced
 	seq   uint64 // groups written to cur
 	low   uint64 // as recorded on disk
-	epoch record.Epoch
+	epoch frame.Epoch
 
 	wantLow uint64 // as asked for
 	logged  LSN    // as told to SetLogged
@@ -148,8 +148,8 @@ func (c *writer) group() {
 	case c.wantLow > c.low:
 		c.mark()
 	case c.closing:
-		if c.off+record.Align <= c.s.o.SegmentBytes-tailBytes {
-			c.commit(make([]byte, record.GroupHeaderLen), 0)
+		if c.off+frame.Align <= c.s.o.SegmentBytes-tailBytes {
+			c.commit(make([]byte, frame.GroupHeaderLen), 0)
 		}
 		c.saved = c.logged
 	}
@@ -167,10 +167,10 @@ func (c *writer) group() {
 func (c *writer) fill(b *batch) {
 	o := &c.s.o
 	free, _ := c.s.pool.usage()
-	c.buf = append(c.buf[:0], zeros[:record.GroupHeaderLen]...)
+	c.buf = append(c.buf[:0], zeros[:frame.GroupHeaderLen]...)
 	for c.first != nil {
 		w := c.first
-		size := record.Len(len(w.Head), len(w.Body))
+		size := frame.Len(len(w.Head), len(w.Body))
 		if c.err != nil {
 			w.Err = c.err
 		} else {
@@ -220,9 +220,9 @@ func (c *writer) admit(w *Write, size int64, free int) error {
 	if size > maxRecord(o.SegmentBytes) {
 		return ErrTooLarge
 	}
-	if w.Kind == record.KindMessage && o.ReserveRecordBytes > 0 {
+	if w.Yields && o.ReserveRecordBytes > 0 {
 		usable := o.SegmentBytes - tailBytes
-		room := max(usable-c.off-int64(len(c.buf)), 0) + int64(free)*(usable-record.SegmentHeaderLen)
+		room := max(usable-c.off-int64(len(c.buf)), 0) + int64(free)*(usable-frame.SegmentHeaderLen)
 		if room-size < o.ReserveRecordBytes {
 			return ErrFull
 		}
@@ -233,23 +233,23 @@ func (c *writer) admit(w *Write, size int64, free int) error {
 // encode appends the record of w to the group.
 func (c *writer) encode(w *Write) {
 	at := c.off + int64(len(c.buf))
-	h := record.Header{Kind: w.Kind, ID: w.ID, BodyCRC: w.BodyCRC}
-	c.buf = record.Append(c.buf, c.seed, at, &h, w.Head, w.Body)
+	h := frame.Header{Kind: w.Kind, ID: w.ID, BodyCRC: w.BodyCRC}
+	c.buf = frame.Append(c.buf, c.seed, at, &h, w.Head, w.Body)
 	w.LSN = LSN{Gen: c.cur.gen, Off: at}
 	w.End = LSN{Gen: c.cur.gen, Off: c.off + int64(len(c.buf))}
-	w.BodyAt = at + record.RecordHeaderLen + int64(len(w.Head))
+	w.BodyAt = at + frame.RecordHeaderLen + int64(len(w.Head))
 }
 
 // commit completes the group in buf, writes it and syncs it. It returns buf,
 // which may have been moved. On an error c.err is set.
 func (c *writer) commit(buf []byte, records int) []byte {
 	s := c.s
-	h := record.GroupHeader{
+	h := frame.GroupHeader{
 		Gen: c.cur.gen, Sequence: c.seq + 1, Synced: c.off, Low: max(c.wantLow, c.low),
 		TimeMS: s.latest(), Logged: c.logged,
 		Length: uint32(len(buf)), Count: uint32(records),
 	}
-	record.PutGroupHeader(buf, c.seed, c.off, &h)
+	frame.PutGroupHeader(buf, c.seed, c.off, &h)
 	buf = append(buf, zeros[:align(int64(len(buf)))-int64(len(buf))]...)
 	start := time.Now()
 	if err := writeFull(c.cur.slot.file, buf, c.off); err != nil {

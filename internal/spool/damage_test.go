@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
 )
 
 // store is a disk with a spool on it that is no longer open.
@@ -36,7 +36,7 @@ func fillStore(t *testing.T, n int, clean bool) *store {
 			s = mustOpen(t, st.o, nil)
 		}
 		id := s.NextID()
-		w := put(s, record.KindMessage, id, content(id, 40), content(id, 500), false)
+		w := put(s, message, id, content(id, 40), content(id, 500), false)
 		if w.Err != nil {
 			t.Fatal(w.Err)
 		}
@@ -92,13 +92,13 @@ func flip(p []byte) { p[0] ^= 0x10 }
 // fileOf returns the file that holds generation gen.
 func (st *store) fileOf(t *testing.T, gen uint64) string {
 	for _, name := range st.files(t) {
-		var h record.SegmentHeader
-		p := make([]byte, record.SegmentHeaderLen)
+		var h frame.SegmentHeader
+		p := make([]byte, frame.SegmentHeaderLen)
 		if f, err := st.fs.Open("spool/" + name); err == nil {
 			_, _ = f.ReadAt(p, 0)
 			_ = f.Close()
 		}
-		if record.ParseSegmentHeader(p, &h) == nil && h.Gen == gen {
+		if frame.ParseSegmentHeader(p, &h) == nil && h.Gen == gen {
 			return name
 		}
 	}
@@ -157,7 +157,7 @@ func TestFlippedByte(t *testing.T) {
 				offs = append(offs, i*info.Size()/64, (i*info.Size()+info.Size()/2)/64)
 			}
 			for _, off := range offs {
-				inLast := name == lastFile && off >= last.LSN.Off-record.GroupHeaderLen && off < last.End.Off
+				inLast := name == lastFile && off >= last.LSN.Off-frame.GroupHeaderLen && off < last.End.Off
 				st.flipOne(t, name, off, clean, inLast)
 			}
 		}
@@ -193,7 +193,7 @@ func (st *store) flipOne(t *testing.T, name string, off int64, clean, inLast boo
 		t.Fatalf("%s: salvage lost records and names no gap", at)
 	}
 	id := s.NextID()
-	if w := put(s, record.KindSettle, id, []byte("after"), nil, false); w.Err != nil {
+	if w := put(s, settle, id, []byte("after"), nil, false); w.Err != nil {
 		t.Fatalf("%s: append after salvage: %v", at, w.Err)
 	}
 	mustClose(t, s)
@@ -202,7 +202,7 @@ func (st *store) flipOne(t *testing.T, name string, off int64, clean, inLast boo
 		t.Fatalf("%s: open after salvage: %v", at, err)
 	}
 	mustClose(t, s)
-	if !slices.Equal(again, append(got, entry{record.KindSettle, id, "after"})) {
+	if !slices.Equal(again, append(got, entry{settle, id, "after"})) {
 		t.Fatalf("%s: %d records after salvage, then %d", at, len(got), len(again))
 	}
 }
@@ -219,7 +219,7 @@ func TestHole(t *testing.T) {
 	name := st.fileOf(t, bad.LSN.Gen)
 	change(t, fs, name, bad.End.Off-8, 1, flip)
 	if _, _, err := st.openCopy(fs, false); !errors.Is(err, spool.ErrDamaged) ||
-		!strings.Contains(err.Error(), fmt.Sprint(bad.LSN.Off-record.GroupHeaderLen)) {
+		!strings.Contains(err.Error(), fmt.Sprint(bad.LSN.Off-frame.GroupHeaderLen)) {
 		t.Fatalf("error %v does not name the place", err)
 	}
 	s, got, err := st.openCopy(fs, true)
@@ -260,8 +260,8 @@ func TestTornTail(t *testing.T) {
 			t.Fatalf("replayed %d of %d: %v", len(got), len(want), err)
 		}
 		id := s.NextID()
-		put(s, record.KindMessage, id, []byte("new"), nil, false)
-		want = append(want, entry{record.KindMessage, id, "new"})
+		put(s, message, id, []byte("new"), nil, false)
+		want = append(want, entry{message, id, "new"})
 		fs = fs.CrashClone(vfs.CrashCloneCfg{})
 		mustClose(t, s)
 	}
@@ -282,7 +282,7 @@ func TestStaleBytes(t *testing.T) {
 	files := map[uint64]bool{}
 	for i := 0; len(files) < 8 || len(want) < 4; i++ {
 		id := s.NextID()
-		w := put(s, record.KindMessage, id, nil, []byte(fmt.Sprintf("body %0900d", i)), false)
+		w := put(s, message, id, nil, []byte(fmt.Sprintf("body %0900d", i)), false)
 		if w.Err != nil {
 			t.Fatal(w.Err)
 		}
@@ -290,11 +290,11 @@ func TestStaleBytes(t *testing.T) {
 			want = nil
 			files[w.LSN.Gen], first = true, w.LSN.Gen
 			s.Advance(first)
-			put(s, record.KindSettle, id, nil, nil, false) // so that it is recorded
-			want = append(want, entry{record.KindMessage, id, string(w.Body)}, entry{record.KindSettle, id, ""})
+			put(s, settle, id, nil, nil, false) // so that it is recorded
+			want = append(want, entry{message, id, string(w.Body)}, entry{settle, id, ""})
 			continue
 		}
-		want = append(want, entry{record.KindMessage, id, string(w.Body)})
+		want = append(want, entry{message, id, string(w.Body)})
 	}
 	disk := fs.CrashClone(vfs.CrashCloneCfg{})
 	end := s.Synced()
@@ -304,7 +304,7 @@ func TestStaleBytes(t *testing.T) {
 	st := &store{fs: disk, o: o}
 	name := st.fileOf(t, first)
 	var group []byte
-	change(t, disk, name, record.SegmentHeaderLen, 1024, func(p []byte) { group = slices.Clone(p) })
+	change(t, disk, name, frame.SegmentHeaderLen, 1024, func(p []byte) { group = slices.Clone(p) })
 	change(t, disk, name, end.Off, 1024, func(p []byte) {
 		if p[0] == 0 {
 			t.Fatal("nothing stale behind the end")
@@ -371,17 +371,17 @@ func TestVersion(t *testing.T) {
 	st := fillStore(t, 10, true)
 	for _, name := range []string{"epoch", st.fileOf(t, st.wrote[9].LSN.Gen)} {
 		fs := st.copy()
-		change(t, fs, name, 0, 1, func(p []byte) { p[0] = record.Version + 1 })
+		change(t, fs, name, 0, 1, func(p []byte) { p[0] = frame.Version + 1 })
 		for _, salvage := range []bool{false, true} {
 			if _, _, err := st.openCopy(fs, salvage); !errors.Is(err, spool.ErrVersion) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
 	}
-	e := record.Epoch{Node: 1, Incarnation: 2, Boots: 3, Reserved: 4, TimeMS: 5, End: record.LSN{Gen: 6, Off: 7}}
+	e := frame.Epoch{Node: 1, Incarnation: 2, Boots: 3, Reserved: 4, TimeMS: 5, End: frame.LSN{Gen: 6, Off: 7}}
 	const pinned = "02000100" + "00000000000000000000000000000000" + "0200000000000000" +
 		"0300000000000000" + "0400000000000000" + "0500000000000000" + "0600000000000000" + "0700000000000000"
-	if got := hex.EncodeToString(record.AppendEpoch(nil, &e)); !strings.HasPrefix(got, pinned) {
+	if got := hex.EncodeToString(frame.AppendEpoch(nil, &e)); !strings.HasPrefix(got, pinned) {
 		t.Fatalf("epoch file of version 2 is %s", got)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
 )
 
 // TestWriteAndSyncErrors fails, one after the other, every write and every sync of
@@ -74,7 +74,7 @@ func failOnce(t *testing.T, kind errorfs.OpKind, n int) {
 	w := newWaiter()
 	for range 14 {
 		for range 3 {
-			s.Append(&spool.Write{Kind: record.KindMessage, ID: s.NextID(), Body: make([]byte, 700), Committer: w})
+			s.Append(&spool.Write{Kind: message, Yields: true, ID: s.NextID(), Body: make([]byte, 700), Committer: w})
 		}
 		for range 3 {
 			wr := <-w.done
@@ -95,7 +95,7 @@ func failOnce(t *testing.T, kind errorfs.OpKind, n int) {
 		}
 	}
 	if bad != nil {
-		if late := put(s, record.KindSettle, mail.ID{}, nil, nil, false); !errors.Is(late.Err, spool.ErrClosed) {
+		if late := put(s, settle, mail.ID{}, nil, nil, false); !errors.Is(late.Err, spool.ErrClosed) {
 			t.Fatalf("%v %d: a later append ends with %v", kind, n, late.Err)
 		}
 	}
@@ -132,12 +132,12 @@ func TestUnsyncedPages(t *testing.T) {
 	s := mustOpen(t, o, nil)
 	fail.On()
 	id := s.NextID()
-	put(s, record.KindMessage, id, nil, []byte("written"), false)
+	put(s, message, id, nil, []byte("written"), false)
 	if err := s.Close(); err == nil {
 		t.Fatal("the sync did not fail")
 	}
 	o.FS = mem
-	want := []entry{{record.KindMessage, id, "written"}}
+	want := []entry{{message, id, "written"}}
 	for range 2 {
 		var got []entry
 		s := mustOpen(t, o, collect(&got))
@@ -165,7 +165,7 @@ func TestHelperError(t *testing.T) {
 	if err := <-fatal; !errors.Is(err, errorfs.ErrInjected) {
 		t.Fatal(err)
 	}
-	if w := put(s, record.KindMessage, s.NextID(), nil, nil, false); !errors.Is(w.Err, spool.ErrClosed) {
+	if w := put(s, message, s.NextID(), nil, nil, false); !errors.Is(w.Err, spool.ErrClosed) {
 		t.Fatal(w.Err)
 	}
 	if err := s.Close(); !errors.Is(err, errorfs.ErrInjected) {
@@ -186,11 +186,11 @@ func TestLocked(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := s.NextID()
-		put(s, record.KindMessage, id, []byte("still"), []byte(" here"), false)
+		put(s, message, id, []byte("still"), []byte(" here"), false)
 		mustClose(t, s)
 		var got []entry
 		mustClose(t, mustOpen(t, o, collect(&got)))
-		if !slices.Equal(got, []entry{{record.KindMessage, id, "still here"}}) {
+		if !slices.Equal(got, []entry{{message, id, "still here"}}) {
 			t.Fatal(got)
 		}
 	}
@@ -199,7 +199,7 @@ func TestLocked(t *testing.T) {
 // fillGeneration appends until the current generation is another.
 func fillGeneration(t *testing.T, s *spool.Spool) *spool.Write {
 	for gen := s.Current(); ; {
-		w := put(s, record.KindMessage, s.NextID(), nil, make([]byte, 2000), false)
+		w := put(s, message, s.NextID(), nil, make([]byte, 2000), false)
 		if w.Err != nil {
 			t.Fatal(w.Err)
 		}
@@ -220,7 +220,7 @@ func TestRecycleWaits(t *testing.T) {
 		s := mustOpen(t, o, nil)
 		synctest.Wait() // the helper is done
 		id := s.NextID()
-		first := put(s, record.KindMessage, id, []byte("head"), content(id, 900), false)
+		first := put(s, message, id, []byte("head"), content(id, 900), false)
 		if !s.Pin(first.LSN.Gen) {
 			t.Fatal("cannot pin a live generation")
 		}
@@ -232,7 +232,7 @@ func TestRecycleWaits(t *testing.T) {
 		for range 7 {
 			fillGeneration(t, s)
 			s.Advance(s.Current())
-			put(s, record.KindSettle, id, nil, nil, false)
+			put(s, settle, id, nil, nil, false)
 			if free, _ := s.Usage(); free != 2 {
 				t.Fatalf("%d segments free while one is pinned", free)
 			}
@@ -264,7 +264,7 @@ func TestFull(t *testing.T) {
 	o.ReserveRecordBytes = 0 // two segments
 	s := mustOpen(t, o, nil)
 	id := s.NextID()
-	for _, kind := range []record.Kind{record.KindMessage, record.KindSettle} {
+	for _, kind := range []frame.Kind{message, settle} {
 		var n int
 		for {
 			w := put(s, kind, id, nil, make([]byte, 1000), false)
@@ -282,16 +282,16 @@ func TestFull(t *testing.T) {
 	}
 	for i := range int64(20) { // what is logged does not use up the room for a release
 		s.SetLogged(spool.LSN{Gen: s.Current(), Off: i})
-		put(s, record.KindSettle, id, nil, make([]byte, 1000), false)
+		put(s, settle, id, nil, make([]byte, 1000), false)
 	}
 	s.Advance(s.Current())
-	if w := put(s, record.KindMessage, id, nil, make([]byte, 1000), false); w.Err != nil {
+	if w := put(s, message, id, nil, make([]byte, 1000), false); w.Err != nil {
 		t.Fatal(w.Err)
 	}
-	if w := put(s, record.KindMessage, id, nil, make([]byte, s.MaxRecord()+8), false); !errors.Is(w.Err, spool.ErrTooLarge) {
+	if w := put(s, message, id, nil, make([]byte, s.MaxRecord()+8), false); !errors.Is(w.Err, spool.ErrTooLarge) {
 		t.Fatal(w.Err)
 	}
-	if w := put(s, record.KindSettle, id, nil, make([]byte, s.MaxRecord()-8), false); w.Err != nil {
+	if w := put(s, settle, id, nil, make([]byte, s.MaxRecord()-8), false); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	mustClose(t, s)
@@ -305,7 +305,7 @@ func TestCloseWhenStuck(t *testing.T) {
 	o.SegmentBytes, o.Segments = 16<<10, 14
 	s := mustOpen(t, o, nil)
 	full := func() {
-		for put(s, record.KindSettle, mail.ID{}, nil, make([]byte, 100), false).Err == nil {
+		for put(s, settle, mail.ID{}, nil, make([]byte, 100), false).Err == nil {
 		}
 	}
 	full()
@@ -322,7 +322,7 @@ func TestCloseWhenStuck(t *testing.T) {
 	mustClose(t, s)
 	s = mustOpen(t, o, nil)
 	s.Advance(s.Current())
-	if w := put(s, record.KindMessage, mail.ID{}, nil, nil, false); w.Err != nil {
+	if w := put(s, message, mail.ID{}, nil, nil, false); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	mustClose(t, s)
@@ -339,7 +339,7 @@ func TestLazy(t *testing.T) {
 		s := mustOpen(t, o, nil)
 		w := newWaiter()
 		lazy := func() {
-			s.Append(&spool.Write{Kind: record.KindSettle, ID: s.NextID(), Lazy: true, Committer: w})
+			s.Append(&spool.Write{Kind: settle, ID: s.NextID(), Lazy: true, Committer: w})
 		}
 		start := time.Now()
 		for range 3 {
@@ -352,7 +352,7 @@ func TestLazy(t *testing.T) {
 		}
 		lazy()
 		start = time.Now()
-		put(s, record.KindMessage, s.NextID(), nil, nil, false)
+		put(s, message, s.NextID(), nil, nil, false)
 		if d := time.Since(start); d != 0 {
 			t.Fatalf("a record waited for %v", d)
 		}
@@ -370,7 +370,7 @@ func TestLazy(t *testing.T) {
 		if !slices.Equal(groups[:2], []int{3, 2}) || !slices.Equal(groups[n:], []int{0, 1}) {
 			t.Fatalf("groups %v", groups)
 		}
-		late := put(s, record.KindMessage, mail.ID{}, nil, nil, false)
+		late := put(s, message, mail.ID{}, nil, nil, false)
 		if !errors.Is(late.Err, spool.ErrClosed) {
 			t.Fatal(late.Err)
 		}
@@ -395,7 +395,7 @@ func TestSyncsPerMessage(t *testing.T) {
 			wg.Go(func() {
 				p := &sender{done: make(chan struct{}, 1)}
 				for range 30 {
-					if err := p.send(s, nil, body, record.Sum(body)); err != nil {
+					if err := p.send(s, nil, body, frame.Sum(body)); err != nil {
 						t.Error(err)
 					}
 				}
@@ -420,7 +420,7 @@ func TestNothingWaitsForTheDisk(t *testing.T) {
 		w := newWaiter()
 		start := time.Now()
 		for range 3 {
-			s.Append(&spool.Write{Kind: record.KindMessage, ID: s.NextID(), Committer: w})
+			s.Append(&spool.Write{Kind: message, Yields: true, ID: s.NextID(), Committer: w})
 			synctest.Wait() // the first is being synced now
 		}
 		gen := s.Current()
@@ -450,7 +450,7 @@ func TestAppendAllocs(t *testing.T) {
 	p := &sender{done: make(chan struct{}, 1)}
 	head, body := make([]byte, 300), make([]byte, 4<<10)
 	if n := testing.AllocsPerRun(500, func() {
-		if err := p.send(s, head, body, record.Sum(body)); err != nil {
+		if err := p.send(s, head, body, frame.Sum(body)); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
@@ -483,7 +483,7 @@ func TestIDsAcrossClockSteps(t *testing.T) {
 			seen[id.String()] = true
 		}
 		if i%2 == 0 {
-			put(s, record.KindMessage, s.NextID(), nil, []byte(fmt.Sprint(i)), false)
+			put(s, message, s.NextID(), nil, []byte(fmt.Sprint(i)), false)
 		}
 		if i%2 == 0 || i%3 == 0 { // the disk knows
 			last = s.NextID().Time()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // Names of the files in Options.Dir.
@@ -86,9 +86,9 @@ func ReadFile(fsys vfs.FS, dir, name string) ([]byte, error) {
 // this package.
 func translate(err error, what string) error {
 	switch {
-	case errors.Is(err, record.ErrVersion):
+	case errors.Is(err, frame.ErrVersion):
 		return fmt.Errorf("%w: %s", ErrVersion, what)
-	case errors.Is(err, record.ErrMalformed):
+	case errors.Is(err, frame.ErrMalformed):
 		return fmt.Errorf("%w: %s", ErrDamaged, what)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -3,7 +3,7 @@ package spool
 import (
 	"fmt"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // reserveStep is how many generations are reserved in the epoch file at once: one
@@ -16,8 +16,8 @@ const reserveStep = 16
 // segments are in use. Then the end of a pin frees one, and the header of the next
 // generation carries low.
 func (c *writer) mark() {
-	if c.off+record.Align <= c.s.o.SegmentBytes {
-		c.commit(make([]byte, record.GroupHeaderLen), 0)
+	if c.off+frame.Align <= c.s.o.SegmentBytes {
+		c.commit(make([]byte, frame.GroupHeaderLen), 0)
 		return
 	}
 	c.stuck = c.roll() != nil
@@ -29,8 +29,8 @@ func (c *writer) roll() error {
 	if sl == nil && err == nil && c.wantLow > c.low {
 		// The release of old generations is asked for but not yet recorded;
 		// the tail of this segment has room for a group that says so.
-		if c.off+record.Align <= c.s.o.SegmentBytes {
-			c.commit(make([]byte, record.GroupHeaderLen), 0)
+		if c.off+frame.Align <= c.s.o.SegmentBytes {
+			c.commit(make([]byte, frame.GroupHeaderLen), 0)
 			if c.err != nil {
 				return c.err
 			}
@@ -59,12 +59,12 @@ func (c *writer) begin(sl *slot, gen, prev uint64, prevEnd int64) error {
 			return err
 		}
 	}
-	h := record.SegmentHeader{
+	h := frame.SegmentHeader{
 		UUID: c.epoch.UUID, Epoch: c.epoch.Boots, Gen: gen, Low: max(c.wantLow, c.low), Prev: prev, PrevEnd: prevEnd,
 		Capacity: s.o.SegmentBytes, TimeMS: s.latest(), Logged: c.logged,
 	}
-	var p [record.SegmentHeaderLen]byte
-	err := writeFull(sl.file, record.AppendSegmentHeader(p[:0], &h), 0)
+	var p [frame.SegmentHeaderLen]byte
+	err := writeFull(sl.file, frame.AppendSegmentHeader(p[:0], &h), 0)
 	if err == nil {
 		err = sl.file.SyncData()
 	}
@@ -74,8 +74,8 @@ func (c *writer) begin(sl *slot, gen, prev uint64, prevEnd int64) error {
 		return err
 	}
 	c.cur = &use{gen: gen, slot: sl}
-	c.seed = record.NewSeed(h.UUID, h.Epoch, gen)
-	c.off, c.seq = record.SegmentHeaderLen, 0
+	c.seed = frame.NewSeed(h.UUID, h.Epoch, gen)
+	c.off, c.seq = frame.SegmentHeaderLen, 0
 	old := *s.table.Load()
 	table := append(append(make([]*use, 0, len(old)+1), old...), c.cur)
 	s.table.Store(&table)
@@ -113,7 +113,7 @@ func (c *writer) saveEpoch(clean bool) error {
 	if clean {
 		c.epoch.Reserved = c.cur.gen
 	}
-	return ReplaceFile(c.s.o.FS, c.s.o.Dir, epochName, record.AppendEpoch(nil, &c.epoch))
+	return ReplaceFile(c.s.o.FS, c.s.o.Dir, epochName, frame.AppendEpoch(nil, &c.epoch))
 }
 
 // recorded takes note that low and logged are on disk.

@@ -14,8 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
 )
 
 // world is what a caller of the spool knows and may expect, over many openings,
@@ -156,12 +156,12 @@ func (w *world) append(s *spool.Spool, e *ender, size int, lazy bool) {
 	id := w.id(s)
 	text := content(id, size)
 	cut := w.rng.IntN(size + 1)
-	kind := record.Kind(1 + w.rng.IntN(3))
+	kind := frame.Kind(1 + w.rng.IntN(3))
 	w.mu.Lock()
 	w.sent[id] = entry{kind, id, string(text)}
 	w.mu.Unlock()
 	e.wg.Add(1)
-	s.Append(&spool.Write{Kind: kind, ID: id, Head: text[:cut], Body: text[cut:], Lazy: lazy, Committer: e})
+	s.Append(&spool.Write{Kind: kind, Yields: kind == message, ID: id, Head: text[:cut], Body: text[cut:], Lazy: lazy, Committer: e})
 }
 
 // step does one random thing.

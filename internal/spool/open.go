@@ -14,7 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 func (o *Options) setDefaults() {
@@ -158,7 +158,7 @@ func (s *Spool) newEpoch(r *recovery) (uint64, error) {
 	if len(r.chain) > 0 {
 		e.End = LSN{Gen: r.chain[len(r.chain)-1].h.Gen, Off: r.end}
 	}
-	if err := ReplaceFile(s.o.FS, s.o.Dir, epochName, record.AppendEpoch(nil, &e)); err != nil {
+	if err := ReplaceFile(s.o.FS, s.o.Dir, epochName, frame.AppendEpoch(nil, &e)); err != nil {
 		return 0, fmt.Errorf("write epoch file: %w", err)
 	}
 	s.incarnation = e.Incarnation
@@ -173,7 +173,7 @@ func (s *Spool) start(r *recovery, gen uint64) error {
 	var empty *slot
 	if n := len(chain); n > 0 {
 		last := chain[n-1]
-		if r.end == record.SegmentHeaderLen {
+		if r.end == frame.SegmentHeaderLen {
 			// Nothing was ever appended to it: the new generation takes its
 			// place, so that a row of crashes does not use up the segments.
 			prev, prevEnd = last.h.Prev, last.h.PrevEnd

@@ -7,13 +7,13 @@ import (
 	"slices"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // generation is one that was found on disk.
 type generation struct {
 	slot *slot
-	h    record.SegmentHeader
+	h    frame.SegmentHeader
 	end  int64 // where its successor says that it ended; -1: nothing follows it
 }
 
@@ -21,7 +21,7 @@ type generation struct {
 type recovery struct {
 	o     *Options
 	had   bool // there was an epoch file
-	epoch record.Epoch
+	epoch frame.Epoch
 	slots []*slot
 
 	all   []*generation // every slot with a valid header, rising
@@ -33,10 +33,10 @@ type recovery struct {
 	timeMS int64
 	logged LSN
 
-	known map[record.Gap]bool // what an operator has given up before
-	gaps  []Gap               // what this one gives up
-	aside []string            // names of the files set aside
-	buf   []byte              // the walkers'
+	known map[frame.Gap]bool // what an operator has given up before
+	gaps  []Gap              // what this one gives up
+	aside []string           // names of the files set aside
+	buf   []byte             // the walkers'
 }
 
 // load reads the epoch file and all segment headers and finds the end of the log.
@@ -63,9 +63,9 @@ func (r *recovery) loadEpoch() error {
 		return fmt.Errorf("read epoch file: %w", err)
 	}
 	if p != nil {
-		err := record.ParseEpoch(p, &r.epoch)
+		err := frame.ParseEpoch(p, &r.epoch)
 		r.had = err == nil
-		if err != nil && (!r.o.Salvage || !errors.Is(err, record.ErrMalformed)) {
+		if err != nil && (!r.o.Salvage || !errors.Is(err, frame.ErrMalformed)) {
 			return translate(err, "epoch file")
 		}
 	} else if len(r.slots) > 0 && !r.o.Salvage {
@@ -80,12 +80,12 @@ func (r *recovery) loadGaps() error {
 	if err != nil {
 		return fmt.Errorf("read gaps file: %w", err)
 	}
-	r.known = make(map[record.Gap]bool)
+	r.known = make(map[frame.Gap]bool)
 	if p == nil {
 		return nil
 	}
-	gaps, err := record.ParseGaps(p)
-	if err != nil && (!r.o.Salvage || !errors.Is(err, record.ErrMalformed)) {
+	gaps, err := frame.ParseGaps(p)
+	if err != nil && (!r.o.Salvage || !errors.Is(err, frame.ErrMalformed)) {
 		return translate(err, "gaps file")
 	}
 	for _, g := range gaps {
@@ -115,15 +115,15 @@ func (r *recovery) loadHeaders() error {
 			continue
 		}
 		g := &generation{slot: sl, end: -1}
-		err := record.ParseSegmentHeader(p[:n], &g.h)
+		err := frame.ParseSegmentHeader(p[:n], &g.h)
 		if err == nil && (g.h.Capacity > sl.size || (r.had && g.h.UUID != r.epoch.UUID)) {
-			err = record.ErrMalformed
+			err = frame.ErrMalformed
 		}
 		if err == nil {
 			r.all = append(r.all, g)
 			continue
 		}
-		if !r.o.Salvage || !errors.Is(err, record.ErrMalformed) {
+		if !r.o.Salvage || !errors.Is(err, frame.ErrMalformed) {
 			return translate(err, "header of segment "+sl.path)
 		}
 		if err := r.setAside(i); err != nil {
@@ -225,7 +225,7 @@ func (r *recovery) link() error {
 
 // missing is called for a generation that should be there and is not.
 func (r *recovery) missing(gen uint64) error {
-	if r.known[record.Gap{Gen: gen}] {
+	if r.known[frame.Gap{Gen: gen}] {
 		return nil
 	}
 	if !r.o.Salvage {
@@ -240,15 +240,15 @@ func (r *recovery) missing(gen uint64) error {
 func (r *recovery) walk(g *generation, visit visitor) (int64, error) {
 	w := walker{
 		file: g.slot.file, gen: g.h.Gen, capacity: g.h.Capacity,
-		seed: record.NewSeed(g.h.UUID, g.h.Epoch, g.h.Gen), buf: r.buf,
+		seed: frame.NewSeed(g.h.UUID, g.h.Epoch, g.h.Gen), buf: r.buf,
 	}
 	defer func() { r.buf = w.buf }()
-	off := int64(record.SegmentHeaderLen)
+	off := int64(frame.SegmentHeaderLen)
 	for g.end < 0 || off < g.end {
-		var h record.GroupHeader
+		var h frame.GroupHeader
 		group, err := w.group(off, &h)
 		if err == nil && g.end >= 0 && off+align(int64(h.Length)) > g.end {
-			err = record.ErrMalformed
+			err = frame.ErrMalformed
 		}
 		if err == nil {
 			// First without visiting: a torn group is dropped as a whole.
@@ -264,7 +264,7 @@ func (r *recovery) walk(g *generation, visit visitor) (int64, error) {
 			off += align(int64(h.Length))
 			continue
 		}
-		if !errors.Is(err, record.ErrMalformed) {
+		if !errors.Is(err, frame.ErrMalformed) {
 			return 0, translate(err, fmt.Sprintf("group at %d/%d", g.h.Gen, off))
 		}
 		next, err := r.hole(&w, g, off, visit)
@@ -283,7 +283,7 @@ func (r *recovery) hole(w *walker, g *generation, off int64, visit visitor) (int
 	if to < 0 {
 		to = w.capacity
 	}
-	next, err := w.later(off+record.Align, to)
+	next, err := w.later(off+frame.Align, to)
 	if err != nil {
 		return 0, fmt.Errorf("read segment %s: %w", g.slot.path, err)
 	}
@@ -297,18 +297,18 @@ func (r *recovery) hole(w *walker, g *generation, off int64, visit visitor) (int
 			return off, nil
 		}
 	}
-	if !r.o.Salvage && !r.known[record.Gap{Gen: g.h.Gen, Off: off}] {
+	if !r.o.Salvage && !r.known[frame.Gap{Gen: g.h.Gen, Off: off}] {
 		return 0, fmt.Errorf("%w: generation %d from %d to %d (%s)", ErrDamaged, g.h.Gen, off, next, g.slot.path)
 	}
 	if visit == nil {
 		return next, nil // it is named when the records are visited
 	}
 	gap := Gap{Gen: g.h.Gen, From: off, To: next}
-	var h record.GroupHeader
+	var h frame.GroupHeader
 	if group, err := w.group(off, &h); err == nil {
 		// What still checks is not lost.
 		var refused error
-		_ = w.records(group, off, &h, func(rh *record.Header, at int64, payload []byte) error {
+		_ = w.records(group, off, &h, func(rh *frame.Header, at int64, payload []byte) error {
 			if payload == nil {
 				gap.IDs = append(gap.IDs, rh.ID)
 				return nil
@@ -341,11 +341,11 @@ func (r *recovery) replay(fn func(*Recovered) error) error {
 			continue
 		}
 		gen := g.h.Gen
-		_, err := r.walk(g, func(h *record.Header, off int64, payload []byte) error {
+		_, err := r.walk(g, func(h *frame.Header, off int64, payload []byte) error {
 			rec := Recovered{
 				LSN: LSN{Gen: gen, Off: off}, End: LSN{Gen: gen, Off: off + h.Len()},
 				Kind: h.Kind, ID: h.ID, Payload: payload, Body: payload[h.HeadLen:],
-				BodyAt: off + record.RecordHeaderLen + int64(h.HeadLen), BodyCRC: h.BodyCRC,
+				BodyAt: off + frame.RecordHeaderLen + int64(h.HeadLen), BodyCRC: h.BodyCRC,
 			}
 			rec.AfterLogged = rec.End.Compare(r.logged) > 0
 			r.noteID(h.ID)

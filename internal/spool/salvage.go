@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // setAside renames segment i, whose header cannot be read, for the operator to
@@ -40,7 +40,7 @@ func (r *recovery) setAside(i int) error {
 // will be overwritten one day.
 func (r *recovery) keepCopy(w *walker, g Gap) error {
 	p := make([]byte, g.To-g.From)
-	if err := w.readAt(p, g.From); err != nil && !errors.Is(err, record.ErrMalformed) {
+	if err := w.readAt(p, g.From); err != nil && !errors.Is(err, frame.ErrMalformed) {
 		return fmt.Errorf("read damaged part: %w", err)
 	}
 	return ReplaceFile(r.o.FS, r.o.Dir, fmt.Sprintf("quarantine-%d-%d.bin", g.Gen, g.From), p)
@@ -66,19 +66,19 @@ func (r *recovery) saveGaps() error {
 	if len(r.gaps) == 0 {
 		return nil
 	}
-	var all []record.Gap
+	var all []frame.Gap
 	for g := range r.known {
 		if g.Gen >= r.low {
 			all = append(all, g)
 		}
 	}
 	for _, g := range r.gaps {
-		all = append(all, record.Gap{Gen: g.Gen, Off: g.From})
+		all = append(all, frame.Gap{Gen: g.Gen, Off: g.From})
 	}
-	slices.SortFunc(all, record.Gap.Compare)
+	slices.SortFunc(all, frame.Gap.Compare)
 	all = slices.Compact(all)
 	if len(all) > maxSmallFile/32 {
 		return fmt.Errorf("%w: more than %d gaps", ErrDamaged, maxSmallFile/32)
 	}
-	return ReplaceFile(r.o.FS, r.o.Dir, gapsName, record.AppendGaps(nil, all))
+	return ReplaceFile(r.o.FS, r.o.Dir, gapsName, frame.AppendGaps(nil, all))
 }

@@ -8,20 +8,20 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // tailBytes at the end of a segment are kept for groups without records, so that
 // a spool that is full of records can still write down that some are released.
-const tailBytes = 8 * record.Align
+const tailBytes = 8 * frame.Align
 
 // maxRecord is the longest record, header and padding included, for a segment.
 func maxRecord(segment int64) int64 {
-	return segment - record.SegmentHeaderLen - record.GroupHeaderLen - tailBytes - record.Align
+	return segment - frame.SegmentHeaderLen - frame.GroupHeaderLen - tailBytes - frame.Align
 }
 
 // align rounds up to where the next group may begin.
-func align(n int64) int64 { return (n + record.Align - 1) &^ (record.Align - 1) }
+func align(n int64) int64 { return (n + frame.Align - 1) &^ (frame.Align - 1) }
 
 // slot is one segment file, whatever generation it holds.
 type slot struct {

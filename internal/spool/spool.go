@@ -1,6 +1,6 @@
-// Package spool is the log in which the queue's truth is kept: records go in at
-// the end, are synced in groups, come back in order after a crash, and leave when
-// the oldest generation is released as a whole.
+// Package spool is a log in which a store's truth is kept: records go in at the
+// end, are synced in groups, come back in order after a crash, and leave when the
+// oldest generation is released as a whole. What a record means is its owner's.
 //
 // The log is a ring of segment files of one size. One use of one segment is a
 // generation; generations are numbered upwards and never twice, and a place in
@@ -35,7 +35,7 @@
 //
 // # Format
 //
-// Package record and docs/formats.md: the files are Dir/epoch, Dir/gaps,
+// Package frame and docs/formats.md: the files are Dir/epoch, Dir/gaps,
 // Dir/LOCK, Dir/hot-NNNN.seg and, after a salvage, Dir/quarantine-*.
 package spool
 
@@ -50,7 +50,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // Errors of the spool; what Open returns and what a Write ends with wrap them.
@@ -81,8 +81,8 @@ type Options struct {
 	GroupRecords int           // most records in a group; 0: 256
 	GroupBytes   int           // most bytes in a group, unless one record is larger; 0: 8 MiB
 
-	// ReserveRecordBytes is the room in the segments that messages leave to
-	// other records: a MSG that would leave less ends with ErrFull.
+	// ReserveRecordBytes is the room in the segments that yielding writes leave
+	// to the others: one that would leave less ends with ErrFull.
 	// 0: two segments; negative: none.
 	ReserveRecordBytes int64
 
@@ -106,18 +106,18 @@ type GroupStats struct {
 }
 
 // LSN is a place in the log.
-type LSN = record.LSN
+type LSN = frame.LSN
 
 // Recovered is one record, as handed to the replay function of Open. It and its
 // slices are valid during the call.
 type Recovered struct {
 	LSN, End LSN
-	Kind     record.Kind
+	Kind     frame.Kind
 	ID       mail.ID
 	Payload  []byte // head and body
 	Body     []byte // the last part of Payload
 	BodyAt   int64  // offset of Body within the generation, for ReadAt
-	BodyCRC  uint32 // record.Sum of Body
+	BodyCRC  uint32 // frame.Sum of Body
 	// AfterLogged says that the record lies behind the last SetLogged that
 	// reached the disk, so that its event may be missing from the event log.
 	AfterLogged bool
@@ -145,13 +145,15 @@ type Gap struct {
 // Write is a record on its way into the log. Its memory belongs to the caller,
 // who must not touch it between Append and Committed.
 type Write struct {
-	Kind       record.Kind
+	Kind       frame.Kind
 	ID         mail.ID
 	Head, Body []byte // the payload is Head followed by Body; read until Committed
-	// BodyCRC is record.Sum(Body) when BodySummed is set; otherwise Append
+	// BodyCRC is frame.Sum(Body) when BodySummed is set; otherwise Append
 	// computes it. A wrong one makes the record unreadable.
 	BodyCRC    uint32
 	BodySummed bool
+	// Yields leaves Options.ReserveRecordBytes to the writes that do not.
+	Yields bool
 	// Lazy lets the record wait for the next group, at most Options.LazyDelay.
 	Lazy      bool
 	Committer Committer
@@ -236,14 +238,14 @@ func (s *Spool) NextID() mail.ID {
 // MaxRecord is the greatest length of Head and Body together that a Write may
 // have; above it, it ends with ErrTooLarge.
 func (s *Spool) MaxRecord() int64 {
-	return maxRecord(s.o.SegmentBytes) - record.RecordHeaderLen
+	return maxRecord(s.o.SegmentBytes) - frame.RecordHeaderLen
 }
 
 // Append hands w to the commit goroutine. It does not wait. The number of waiting
 // writes is bounded only by their owners, since each brings its own memory.
 func (s *Spool) Append(w *Write) {
 	if !w.BodySummed {
-		w.BodyCRC = record.Sum(w.Body)
+		w.BodyCRC = frame.Sum(w.Body)
 	}
 	w.next, w.Err = nil, nil
 	w.LSN, w.End = LSN{}, LSN{}

@@ -12,13 +12,19 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/internal/mail"
-	"postrider/queue/internal/record"
-	"postrider/queue/internal/spool"
+	"postrider/internal/spool"
+	"postrider/internal/spool/frame"
+)
+
+// Two kinds: the first leaves the reserve to the second.
+const (
+	message = frame.Kind(1)
+	settle  = frame.Kind(2)
 )
 
 // entry is a record as a test knows it.
 type entry struct {
-	kind record.Kind
+	kind frame.Kind
 	id   mail.ID
 	text string
 }
@@ -31,9 +37,9 @@ func newWaiter() *waiter { return &waiter{done: make(chan *spool.Write, 1024)} }
 func (w *waiter) Committed(wr *spool.Write) { w.done <- wr }
 
 // put appends one record and waits for its end.
-func put(s *spool.Spool, kind record.Kind, id mail.ID, head, body []byte, lazy bool) *spool.Write {
+func put(s *spool.Spool, kind frame.Kind, id mail.ID, head, body []byte, lazy bool) *spool.Write {
 	w := newWaiter()
-	s.Append(&spool.Write{Kind: kind, ID: id, Head: head, Body: body, Lazy: lazy, Committer: w})
+	s.Append(&spool.Write{Kind: kind, Yields: kind == message, ID: id, Head: head, Body: body, Lazy: lazy, Committer: w})
 	return <-w.done
 }
 
@@ -90,7 +96,7 @@ func TestReplay(t *testing.T) {
 	for i := range 200 {
 		id := s.NextID()
 		head, body := []byte(fmt.Sprintf("head %d", i)), content(id, i*7%900)
-		w := put(s, record.Kind(1+i%3), id, head, body, i%5 == 0)
+		w := put(s, frame.Kind(1+i%3), id, head, body, i%5 == 0)
 		if w.Err != nil {
 			t.Fatal(i, w.Err)
 		}

@@ -6,13 +6,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"postrider/queue/internal/record"
+	"postrider/internal/spool/frame"
 )
 
 // walker reads the groups of one generation. Its buffer is used again.
 type walker struct {
 	file     vfs.File
-	seed     record.Seed
+	seed     frame.Seed
 	gen      uint64
 	capacity int64 // groups lie below it
 	buf      []byte
@@ -25,31 +25,31 @@ func (w *walker) readAt(p []byte, off int64) error {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return record.ErrMalformed
+		return frame.ErrMalformed
 	}
 	return err
 }
 
 // header reads the group header at off.
-func (w *walker) header(off int64, h *record.GroupHeader) error {
-	var p [record.GroupHeaderLen]byte
+func (w *walker) header(off int64, h *frame.GroupHeader) error {
+	var p [frame.GroupHeaderLen]byte
 	if off+int64(len(p)) > w.capacity {
-		return record.ErrMalformed
+		return frame.ErrMalformed
 	}
 	if err := w.readAt(p[:], off); err != nil {
 		return err
 	}
-	if err := record.ParseGroupHeader(p[:], w.seed, w.gen, off, h); err != nil {
+	if err := frame.ParseGroupHeader(p[:], w.seed, w.gen, off, h); err != nil {
 		return err
 	}
 	if off+int64(h.Length) > w.capacity {
-		return record.ErrMalformed
+		return frame.ErrMalformed
 	}
 	return nil
 }
 
 // group reads the group at off; its bytes are valid until the next call.
-func (w *walker) group(off int64, h *record.GroupHeader) ([]byte, error) {
+func (w *walker) group(off int64, h *frame.GroupHeader) ([]byte, error) {
 	if err := w.header(off, h); err != nil {
 		return nil, err
 	}
@@ -62,17 +62,17 @@ func (w *walker) group(off int64, h *record.GroupHeader) ([]byte, error) {
 
 // visitor is called for every record of a group. When the payload does not check
 // it is nil. An error ends the walk.
-type visitor func(h *record.Header, off int64, payload []byte) error
+type visitor func(h *frame.Header, off int64, payload []byte) error
 
 // records goes through the records of a group at off. It returns ErrMalformed if
 // any of them does not check, after it has visited those that can be told.
-func (w *walker) records(group []byte, off int64, h *record.GroupHeader, visit visitor) error {
+func (w *walker) records(group []byte, off int64, h *frame.GroupHeader, visit visitor) error {
 	var bad error
-	pos := int64(record.GroupHeaderLen)
+	pos := int64(frame.GroupHeaderLen)
 	for range h.Count {
-		var rh record.Header
+		var rh frame.Header
 		p := group[pos:]
-		if err := record.ParseHeader(p, w.seed, off+pos, &rh); err != nil {
+		if err := frame.ParseHeader(p, w.seed, off+pos, &rh); err != nil {
 			return err // without its length nothing behind it can be found
 		}
 		payload, err := rh.Check(p, w.seed, off+pos)
@@ -87,7 +87,7 @@ func (w *walker) records(group []byte, off int64, h *record.GroupHeader, visit v
 		pos += rh.Len()
 	}
 	if pos != int64(h.Length) {
-		return record.ErrMalformed
+		return frame.ErrMalformed
 	}
 	return bad
 }
@@ -98,16 +98,16 @@ func (w *walker) records(group []byte, off int64, h *record.GroupHeader, visit v
 func (w *walker) later(from, to int64) (int64, error) {
 	const window = 256 << 10
 	p := make([]byte, window)
-	var h record.GroupHeader
+	var h frame.GroupHeader
 	for base := from; base < to; base += window {
 		n, err := w.file.ReadAt(p[:min(window, to-base)], base)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
 		}
-		for i := 0; i+record.GroupHeaderLen <= n; i += record.Align {
+		for i := 0; i+frame.GroupHeaderLen <= n; i += frame.Align {
 			off := base + int64(i)
-			err := record.ParseGroupHeader(p[i:n], w.seed, w.gen, off, &h)
-			if err == nil || errors.Is(err, record.ErrVersion) {
+			err := frame.ParseGroupHeader(p[i:n], w.seed, w.gen, off, &h)
+			if err == nil || errors.Is(err, frame.ErrVersion) {
 				return off, nil
 			}
 		}

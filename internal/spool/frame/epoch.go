@@ -1,4 +1,4 @@
-package record
+package frame
 
 import "encoding/binary"
 

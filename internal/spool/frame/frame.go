@@ -1,4 +1,4 @@
-package record
+package frame
 
 import (
 	"cmp"
@@ -225,7 +225,7 @@ func ParseHeader(p []byte, seed Seed, off int64, h *Header) error {
 		headCRC: le.Uint32(p[28:]), BodyCRC: le.Uint32(p[32:]),
 	}
 	copy(h.ID[:], p[4:])
-	if h.Kind < KindMessage || h.Kind > KindAction || h.Len() > int64(len(p)) {
+	if h.Kind == 0 || h.Len() > int64(len(p)) {
 		return ErrMalformed
 	}
 	return nil

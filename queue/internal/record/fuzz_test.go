@@ -66,35 +66,3 @@ func FuzzAction(f *testing.F) {
 		}
 	})
 }
-
-// FuzzFrame parses the headers that frame records, and the small files. Nothing
-// but the seed corpus is likely to pass the checksums, which is the point; the
-// fields behind them are still bounded for whoever can compute them.
-func FuzzFrame(f *testing.F) {
-	seed := record.NewSeed(record.UUID{}, 1, 1)
-	group := make([]byte, record.GroupHeaderLen)
-	record.PutGroupHeader(group, seed, 512, &record.GroupHeader{Gen: 1, Length: 500, Count: 3})
-	f.Add(group)
-	f.Add(record.Append(nil, seed, 512, &record.Header{Kind: record.KindSettle}, []byte("head"), nil))
-	f.Add(record.AppendSegmentHeader(nil, &record.SegmentHeader{Gen: 1, Capacity: 1 << 20}))
-	f.Add(record.AppendEpoch(nil, &record.Epoch{Boots: 1}))
-	f.Add(record.AppendGaps(nil, []record.Gap{{Gen: 1}}))
-	f.Fuzz(func(t *testing.T, p []byte) {
-		var gh record.GroupHeader
-		if known(t, record.ParseGroupHeader(p, seed, 1, 512, &gh)) && gh.Length < record.GroupHeaderLen {
-			t.Fatalf("%+v", gh)
-		}
-		var h record.Header
-		if known(t, record.ParseHeader(p, seed, 512, &h)) {
-			if h.Len() > int64(len(p)) {
-				t.Fatalf("%+v of %d bytes", h, len(p))
-			}
-			_, err := h.Check(p, seed, 512)
-			known(t, err)
-		}
-		known(t, record.ParseSegmentHeader(p, &record.SegmentHeader{}))
-		known(t, record.ParseEpoch(p, &record.Epoch{}))
-		_, err := record.ParseGaps(p)
-		known(t, err)
-	})
-}
