@@ -225,7 +225,7 @@ func (q *Queue) actItem(c *actionCall, it *Item) {
 		return
 	}
 	if c.to.Terminal() {
-		q.reapLocked(e, last)
+		st.last = q.reapLocked(e, last)
 	}
 	q.wholeLocked(e, last, c.to.Terminal())
 	if e != nil {

@@ -67,6 +67,7 @@ type Draft struct {
 	appended bool          // the spool has seen w
 	done     chan struct{} // one token when w is committed or has failed
 	timer    *time.Timer   // for the deadline of CommitBy
+	text     body          // what Text has handed out
 }
 
 // NewDraft begins a message of which announcedBytes are expected (0: unknown).
@@ -405,7 +406,7 @@ func (d *Draft) finish(err error) {
 	if cap(head) > maxHeadBytes {
 		head = nil
 	}
-	d.env, d.buf, d.w = nil, nil, spool.Write{}
+	d.env, d.buf, d.w, d.text = nil, nil, spool.Write{}, body{}
 	d.size, d.sum, d.reserved, d.held, d.large, d.err = 0, 0, 0, 0, false, nil
 	d.appended, d.notice = false, false
 	d.gone.Store(false)

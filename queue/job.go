@@ -325,7 +325,7 @@ func (j *Job) settle(results []Result, notice *Draft) {
 		}
 	}
 	if ended {
-		q.reapLocked(e, j.slots[0])
+		st.last = q.reapLocked(e, j.slots[0])
 	}
 	if !j.failed {
 		q.wholeLocked(e, j.slots[0], ended)
@@ -457,8 +457,8 @@ func (e *entry) remember(rcpt int, status mail.Status) {
 
 // reapLocked frees the slots of a message that have ended; any names one of its
 // slots, e is its entry or nil. When none is left the message is gone from
-// memory, though a hot one is in the books until that is synced.
-func (q *Queue) reapLocked(e *entry, any uint32) {
+// memory, though a hot one is in the books until that is synced; true then.
+func (q *Queue) reapLocked(e *entry, any uint32) (last bool) {
 	q.reapKeep, q.reapFree = q.reapKeep[:0], q.reapFree[:0]
 	sort := func(i uint32) {
 		if State(q.tb.At(i).State()).Terminal() {
@@ -483,7 +483,7 @@ func (q *Queue) reapLocked(e *entry, any uint32) {
 		q.ringLocked(q.reapKeep)
 	}
 	if len(q.reapFree) == 0 {
-		return
+		return false
 	}
 	if len(q.reapKeep) > 0 {
 		q.index.Put(q.tb, q.reapKeep[0])
@@ -494,6 +494,7 @@ func (q *Queue) reapLocked(e *entry, any uint32) {
 	for _, i := range q.reapFree {
 		q.tb.Free(i)
 	}
+	return len(q.reapKeep) == 0
 }
 
 // ringLocked links the slots of a moved message into a ring.

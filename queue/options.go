@@ -65,6 +65,10 @@ type Options struct {
 	// its deliveries. It runs on the spool's goroutine and must be quick; env is
 	// valid during the call.
 	Durable func(env *mail.Envelope)
+	// Ended, when not nil, is called when the end of a message's last recipient is
+	// synced. It runs on the spool's goroutine and must be quick. Of what ended shortly
+	// before a crash it may never be called: Has tells then.
+	Ended func(id mail.ID)
 	// Replayed, when not nil, is called during Open for each event that the
 	// event log may miss. e is valid during the call.
 	Replayed func(e Event)

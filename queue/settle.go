@@ -31,6 +31,7 @@ type settlement struct {
 	w      spool.Write
 	drops  []actionRef // whom to tell when it is synced or has failed
 	notice *Draft      // the message that comes into being with it; nil: none
+	last   bool        // no recipient of the message is left when it is synced
 }
 
 func (q *Queue) newSettlement(id mail.ID) *settlement {
@@ -42,7 +43,7 @@ func (q *Queue) newSettlement(id mail.ID) *settlement {
 	st.settle.Changes = st.settle.Changes[:0]
 	st.action.Changes = st.action.Changes[:0]
 	st.text, st.e, st.drops, st.notice = st.text[:0], nil, nil, nil
-	st.settle.Embedded = nil
+	st.settle.Embedded, st.last = nil, false
 	return st
 }
 
@@ -104,6 +105,9 @@ func (st *settlement) Committed(w *spool.Write) {
 	}
 	for k := range st.drops {
 		st.drops[k].tell(st.settle.ID)
+	}
+	if st.last && q.o.Ended != nil {
+		q.o.Ended(st.settle.ID)
 	}
 	if notice != nil {
 		q.accept(notice, w)
