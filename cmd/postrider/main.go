@@ -125,6 +125,7 @@ func checkCommand(load func() (*config.Config, error)) *cobra.Command {
 				fmt.Fprintln(os.Stderr, err)
 				return &exitError{exitFailed, nil}
 			}
+			fmt.Fprint(os.Stderr, cfg.Warnings.Notes())
 			name := cfg.Path
 			if name == "" {
 				name = "built-in defaults"

@@ -89,6 +89,7 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 		stopChecks: func() {},
 	}
 	a.reloaded.Store(&reloadState{cfg: cfg, at: a.start})
+	a.warn(cfg)
 	err := a.bringUp(ctx)
 	if err != nil {
 		return nil, errors.Join(err, a.Stop(ctx, "failed to start"))

@@ -39,6 +39,7 @@ func (a *App) Reload() error {
 	for _, key := range needsRestart(a.cfg, cfg) {
 		a.diag.Warn("this setting takes effect at the next start", zap.String("key", key))
 	}
+	a.warn(cfg)
 	a.engine.Reload(rules)
 	for _, s := range a.servers {
 		s.reload(cfg)
@@ -50,6 +51,13 @@ func (a *App) Reload() error {
 	a.metrics.Reloaded(time.Now(), true)
 	a.diag.Info("the configuration was loaded again", zap.String("path", cfg.Path))
 	return nil
+}
+
+// warn tells the operator what of the configuration cannot be meant.
+func (a *App) warn(cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		a.diag.Warn("configuration", zap.String("warning", w.Error()))
+	}
 }
 
 // needsRestart names the settings that differ and that only a start can change.

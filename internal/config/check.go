@@ -14,6 +14,7 @@ func check(d *decoder, c *Config) {
 	checkOpenRelay(d, c)
 	checkOutbound(d, c)
 	checkSockets(d, c)
+	checkUsers(d, c)
 	checkRest(d, c)
 }
 
@@ -35,9 +36,9 @@ func checkListeners(d *decoder, c *Config) {
 		}
 		seen[l.Address] = i
 		switch l.Service {
-		case ServiceRelay, ServiceLMTP:
-		default:
-			d.r.add(d.at[at+".service"], fmt.Sprintf("this version does not serve %s yet", l.Service), "it serves relay and lmtp")
+		case ServiceIMAP, ServiceIMAPS:
+			d.r.add(d.at[at+".service"], fmt.Sprintf("this version does not serve %s yet", l.Service),
+				"it serves relay, submission, submissions, lmtp, pop3 and pop3s")
 		}
 	}
 }

@@ -32,27 +32,34 @@ type Config struct {
 	// Text is the exact content of that file.
 	Text []byte
 
-	Version   int    // always 1
-	Hostname  string // never empty
-	DataDir   string // folder of everything the daemon writes
-	Listeners []Listener
-	TLS       TLS
-	Relay     Relay
-	Local     Local
-	Users     Users
-	Queue     Queue
-	DNS       DNS
-	Outbound  Outbound
-	Sources   []Source
-	Routes    []Route // in the order of the file: the first match wins
-	Policies  []TLSPolicy
-	Caps      []Cap
-	Aliases   Aliases
-	SRS       SRS
-	Bounce    Bounce
-	Limits    Limits
-	Admin     Admin
-	Log       Log
+	// Warnings tell of what is allowed but cannot be meant, by place.
+	Warnings Errors
+
+	Version    int    // always 1
+	Hostname   string // never empty
+	DataDir    string // folder of everything the daemon writes
+	Listeners  []Listener
+	TLS        TLS
+	Relay      Relay
+	Submission Submission
+	Local      Local
+	Mailboxes  Mailboxes
+	Users      Users
+	POP3       POP3
+	Autoconfig Autoconfig
+	Queue      Queue
+	DNS        DNS
+	Outbound   Outbound
+	Sources    []Source
+	Routes     []Route // in the order of the file: the first match wins
+	Policies   []TLSPolicy
+	Caps       []Cap
+	Aliases    Aliases
+	SRS        SRS
+	Bounce     Bounce
+	Limits     Limits
+	Admin      Admin
+	Log        Log
 }
 
 // Service is what a listener speaks.
@@ -69,6 +76,13 @@ const (
 	ServiceIMAP        Service = "imap"
 	ServiceIMAPS       Service = "imaps"
 )
+
+// Submits reports a service that takes mail of users who have logged in, and of
+// nobody else.
+func (s Service) Submits() bool { return s == ServiceSubmission || s == ServiceSubmissions }
+
+// Logins reports a service at which users log in: every one but lmtp.
+func (s Service) Logins() bool { return s != ServiceLMTP }
 
 // ImplicitTLS reports a service that is encrypted from the first byte.
 func (s Service) ImplicitTLS() bool {
@@ -108,17 +122,6 @@ type Relay struct {
 	LineEndings    string // "reject" or "normalize": a bare CR or LF in a message
 }
 
-// Local says what is delivered into mailboxes here.
-type Local struct {
-	Domains    []string // lower case
-	Postmaster string   // address that a bare <postmaster> stands for; may be empty
-}
-
-// Users names the file of users.
-type Users struct {
-	File string // empty: no users
-}
-
 // Queue holds the retry schedule and the queue's room.
 type Queue struct {
 	Lifetime  time.Duration
@@ -147,6 +150,12 @@ type Limits struct {
 	DataRate             int64 // bytes a second
 	DataGrace            time.Duration
 	Drain                time.Duration
+
+	// Failed logins within LoginWindow, over all protocols.
+	LoginFailuresPerClient  int // from an IPv4 address or an IPv6 /64
+	LoginFailuresPerNetwork int // from an IPv4 /24 or an IPv6 /48
+	LoginFailuresPerAccount int // for a user's name
+	LoginWindow             time.Duration
 }
 
 // Admin says where the operator's interface is.

@@ -95,15 +95,14 @@ in it is wrong the old state stays, and the diagnostics say the lines.
 
 ## What this version does not do yet
 
-The services ` + "`submission submissions pop3 pop3s imap imaps`" + ` are known, but a file that asks for one is refused.
-The next hop ` + "`local`" + ` is taken; its recipients get 451 4.3.5 until there are mailboxes.
+The services ` + "`imap` and `imaps`" + ` are known, but a file that asks for one is refused.
 `
 
 // Document returns the reference of every key, in Markdown.
 func Document() string {
 	var b strings.Builder
 	b.WriteString(documentHead)
-	for _, s := range schema() {
+	for _, s := range tables() {
 		switch {
 		case s.name == "":
 			b.WriteString("\n## At the top\n")

@@ -77,15 +77,20 @@ func (e Errors) Error() string {
 
 // Detail returns every error with its line of the file, and a count.
 func (e Errors) Detail() string {
-	var b strings.Builder
-	for _, x := range e {
-		b.WriteString(x.Detail())
-	}
 	noun := "errors"
 	if len(e) == 1 {
 		noun = "error"
 	}
-	fmt.Fprintf(&b, "%d %s\n", len(e), noun)
+	return e.Notes() + fmt.Sprintf("%d %s\n", len(e), noun)
+}
+
+// Notes returns every one with its line of the file, without a count: for what is
+// only a warning.
+func (e Errors) Notes() string {
+	var b strings.Builder
+	for _, x := range e {
+		b.WriteString(x.Detail())
+	}
 	return b.String()
 }
 

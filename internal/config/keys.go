@@ -18,8 +18,8 @@ const (
 func schema() []section {
 	return []section{
 		{name: "", doc: "", fields: docs(topFields()), decode: nil},
-		listenerSection(), tlsSection(), relaySection(), localSection(), usersSection(),
-		queueSection(), dnsSection(), outboundSection(), sourceSection(), routeSection(), policySection(), capSection(),
+		listenerSection(), tlsSection(), relaySection(), submissionSection(), localSection(), mailboxesSection(),
+		usersSection(), pop3Section(), autoconfigSection(), queueSection(), dnsSection(), outboundSection(), sourceSection(), routeSection(), policySection(), capSection(),
 		aliasesSection(), srsSection(), bounceSection(), limitsSection(), adminSection(), logSection(),
 	}
 }
@@ -40,10 +40,10 @@ func listenerSection() section {
 		func(c *Config) *[]Listener { return &c.Listeners }, Listener{Service: ServiceRelay, TLS: TLSOptional},
 		field[Listener]{"address", "string", "", "HOST:PORT, :PORT or unix:PATH", "Where to listen; port 0 is any that is free. A relative socket path starts from data_dir.",
 			text(func(l *Listener) *string { return &l.Address }, parseListen)},
-		field[Listener]{"service", "string", `"relay"`, "relay, submission, submissions, lmtp, pop3, pop3s, imap, imaps", "What is spoken there. This version serves relay and lmtp.",
+		field[Listener]{"service", "string", `"relay"`, "relay, submission, submissions, lmtp, pop3, pop3s, imap, imaps", "What is spoken there. relay is SMTP between servers; submission and submissions are SMTP for users, who must log in. This version does not serve imap and imaps.",
 			oneOf(func(l *Listener) *Service { return &l.Service }, ServiceRelay, ServiceSubmission, ServiceSubmissions,
 				ServiceLMTP, ServicePOP3, ServicePOP3S, ServiceIMAP, ServiceIMAPS)},
-		field[Listener]{"tls", "string", `"optional"`, "off, optional, required", "Whether STARTTLS is offered, and whether mail is refused without it. Services whose name ends in s are encrypted from the first byte whatever stands here.",
+		field[Listener]{"tls", "string", `"optional"`, "off, optional, required", "Whether STARTTLS (STLS in POP3) is offered, and whether mail and logins are refused without it. Services whose name ends in s are encrypted from the first byte whatever stands here.",
 			oneOf(func(l *Listener) *TLSMode { return &l.TLS }, TLSOff, TLSOptional, TLSRequired)},
 	)
 }
@@ -69,24 +69,6 @@ func relaySection() section {
 			size(func(r *Relay) *int64 { return &r.MaxMessageSize }, 1<<10, 2*gib)},
 		field[Relay]{"line_endings", "string", `"reject"`, "reject, normalize", "What is done with a message that holds a bare CR or a bare LF: refuse it with 550 5.6.11, or turn each into CR LF.",
 			oneOf(func(r *Relay) *string { return &r.LineEndings }, "reject", "normalize")},
-	)
-}
-
-func localSection() section {
-	return single("local", "What is delivered into mailboxes here.",
-		func(c *Config) *Local { return &c.Local },
-		field[Local]{"domains", "list of domains", "[]", "whole domains", "Domains whose mail is delivered here. Until mailboxes exist their recipients get 451 4.3.5, unless a route says otherwise.",
-			list(func(l *Local) *[]string { return &l.Domains }, parseDomain)},
-		field[Local]{"postmaster", "string", `""`, "an address", "Where mail to a bare `<postmaster>` goes; empty: held and logged.",
-			text(func(l *Local) *string { return &l.Postmaster }, parseMailbox)},
-	)
-}
-
-func usersSection() section {
-	return single("users", "Users for AUTH, POP3 and IMAP.",
-		func(c *Config) *Users { return &c.Users },
-		field[Users]{"file", "path", `""`, "", "File of the users. Not used yet: no service that is served asks for a login.",
-			path(func(u *Users) *string { return &u.File })},
 	)
 }
 
@@ -130,6 +112,14 @@ func limitsSection() section {
 			number(func(l *Limits) *int { return &l.Hops }, 10, 1000)},
 		field[Limits]{"junk_commands", "integer", "100", "10 to 1000000", "Commands of one session that bring no mail forward (NOOP, RSET, unknown ones ...) before it is closed with 421.",
 			number(func(l *Limits) *int { return &l.JunkCommands }, 10, 1e6)},
+		field[Limits]{"login_failures_per_client", "integer", "20", "1 to 1000000", "Failed logins from one IPv4 address or one IPv6 /64 within login_window, over all protocols: above it logins from there are refused unheard.",
+			number(func(l *Limits) *int { return &l.LoginFailuresPerClient }, 1, 1e6)},
+		field[Limits]{"login_failures_per_network", "integer", "200", "1 to 1000000", "The same for one IPv4 /24 or one IPv6 /48.",
+			number(func(l *Limits) *int { return &l.LoginFailuresPerNetwork }, 1, 1e6)},
+		field[Limits]{"login_failures_per_account", "integer", "100", "1 to 1000000", "The same for one user's name, from wherever they come: above it only clients that the user has logged in from before are heard.",
+			number(func(l *Limits) *int { return &l.LoginFailuresPerAccount }, 1, 1e6)},
+		field[Limits]{"login_window", "duration", `"15m"`, "1m to 1d", "Time that failed logins are counted in.",
+			duration(func(l *Limits) *time.Duration { return &l.LoginWindow }, minute, day)},
 		field[Limits]{"command_timeout", "duration", `"5m"`, "1s to 1h", "Time a client has for its next command (RFC 5321 section 4.5.3.2.7 asks for at least 5m).",
 			duration(func(l *Limits) *time.Duration { return &l.CommandTimeout }, time.Second, hour)},
 		field[Limits]{"stress_timeout", "duration", `"10s"`, "1s to 1h", "The same while nine of ten `connections` are open.",

@@ -51,6 +51,16 @@ func defaults() *Config {
 			MaxMessageSize: 50e6,
 			LineEndings:    "reject",
 		},
+		Submission: Submission{CheckSender: true},
+		Local:      Local{Separator: "+", OverQuota: OverQuotaTemporary, Direct: true},
+		Mailboxes:  Mailboxes{Segment: 64e6, Cache: 64e6},
+		Users: Users{
+			File: "users", Cache: hour, Delay: time.Second, MaxDelay: 15 * time.Second, ClearText: ClearTextLoopback,
+			SQL:   SQL{Connections: 4, Timeout: 5 * time.Second},
+			LDAP:  LDAP{StartTLS: true, Filter: "(mail={user})", Connections: 4, Timeout: 5 * time.Second},
+			OAuth: OAuth{UserClaim: "email", Timeout: 5 * time.Second},
+		},
+		POP3:     POP3{Exclusive: true, Expire: -1},
 		Queue:    Queue{Lifetime: 5 * day, RetryMin: 5 * minute, WarnAfter: 4 * hour, Memory: 64 * mib},
 		Outbound: Outbound{Port: 25, Connections: 20, TotalConnections: 1000, ConnectionLifetime: 5 * minute, MessagesPerConnection: 1000},
 		SRS:      SRS{MaxAge: 21 * day, HashLength: 6},
@@ -59,6 +69,7 @@ func defaults() *Config {
 			ConnectionsPerClient: 50, Recipients: 1000, Header: 256 << 10, Hops: 100, JunkCommands: 100,
 			CommandTimeout: 5 * minute, StressTimeout: 10 * time.Second, HandshakeTimeout: 10 * time.Second,
 			DataRate: 500, DataGrace: 30 * time.Second, Drain: 30 * time.Second,
+			LoginFailuresPerClient: 20, LoginFailuresPerNetwork: 200, LoginFailuresPerAccount: 100, LoginWindow: 15 * minute,
 		},
 		Admin: Admin{Socket: "admin.sock"},
 		Log:   Log{Events: "events.jsonl", Level: "info", OnStall: "backpressure", Rotate: 256 * mib, MaxTotal: 8 * gib},
@@ -67,7 +78,7 @@ func defaults() *Config {
 
 // Load reads and checks a file; with path "" it returns Default. The error is
 // an Errors with everything that is wrong. Of the files that the configuration
-// names only those with secrets are read.
+// names only those with secrets are read, and the users' is looked for.
 func Load(path string) (*Config, error) {
 	if path == "" {
 		return Default(), nil
@@ -81,7 +92,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, Errors{{File: path, Message: reason(err)}}
 	}
-	return parseAll(path, text, readSecrets)
+	return parseAll(path, text, readFiles)
 }
 
 // reason drops the file's name from an error that is shown beside it.
@@ -99,7 +110,7 @@ func Parse(name string, text []byte) (*Config, error) {
 	return parseAll(name, text, func(*decoder, *Config) {})
 }
 
-func parseAll(name string, text []byte, secrets func(*decoder, *Config)) (*Config, error) {
+func parseAll(name string, text []byte, files func(*decoder, *Config)) (*Config, error) {
 	r := &reporter{file: name, text: text}
 	if len(text) > maxFileBytes {
 		r.add(span{}, fmt.Sprintf("larger than %s", FormatSize(maxFileBytes)), "")
@@ -108,8 +119,9 @@ func parseAll(name string, text []byte, secrets func(*decoder, *Config)) (*Confi
 	c := defaults()
 	c.Path, c.Text = name, text
 	base := filepath.Dir(name)
-	c.DataDir = resolve(base, c.DataDir) // the default; a path in the file is resolved as it is read
-	d := &decoder{r: r, base: base, at: map[string]span{}}
+	// The defaults; a path in the file is resolved as it is read.
+	c.DataDir, c.Users.File = resolve(base, c.DataDir), resolve(base, c.Users.File)
+	d := &decoder{r: r, warn: &reporter{file: name, text: text}, base: base, at: map[string]span{}}
 	root := parse(text, r)
 	whole := len(r.errs) == 0 // else the version may stand behind what could not be read
 	decodeRoot(d, c, root)
@@ -120,10 +132,11 @@ func parseAll(name string, text []byte, secrets func(*decoder, *Config)) (*Confi
 		c.resolve()
 	}
 	check(d, c)
-	secrets(d, c)
+	files(d, c)
 	if errs := r.sorted(); len(errs) > 0 {
 		return nil, errs
 	}
+	c.Warnings = d.warn.sorted()
 	return c, nil
 }
 

@@ -25,6 +25,48 @@ type section struct {
 	doc      string
 	fields   []fieldDoc
 	decode   func(d *decoder, c *Config, n *node)
+	inner    []section // tables below this one, with their whole names
+}
+
+// with adds tables below s.
+func (s section) with(inner ...section) section {
+	outer := s.decode
+	s.inner = inner
+	s.decode = func(d *decoder, c *Config, n *node) {
+		own := *n
+		own.names = nil
+		for _, name := range n.names {
+			if s.below(name) == nil {
+				own.names = append(own.names, name)
+			}
+		}
+		outer(d, c, &own)
+		for _, name := range n.names {
+			if in := s.below(name); in != nil {
+				in.decode(d, c, n.members[name])
+			}
+		}
+	}
+	return s
+}
+
+// below returns the table of that name below s, or nil.
+func (s section) below(name string) *section {
+	for i, in := range s.inner {
+		if in.name == s.name+"."+name {
+			return &s.inner[i]
+		}
+	}
+	return nil
+}
+
+// tables returns every section of the schema, each before those below it.
+func tables() (all []section) {
+	for _, s := range schema() {
+		all = append(all, s)
+		all = append(all, s.inner...)
+	}
+	return all
 }
 
 // fieldDoc is what is known of a field without its type.
@@ -33,7 +75,8 @@ type fieldDoc struct{ name, kind, byDflt, allowed, doc string }
 // decoder carries what setters need.
 type decoder struct {
 	r    *reporter
-	base string // folder that relative paths start from
+	warn *reporter // of what is allowed but cannot be meant
+	base string    // folder that relative paths start from
 	// at remembers the place of every value that was given, by its path such as
 	// "relay.networks[1]", for the checks that follow.
 	at   map[string]span
@@ -117,12 +160,22 @@ func (d *decoder) fields(table string, n *node, take func(string, *node) bool, k
 		where := "in [" + table + "]"
 		if table == "" {
 			where = "at the top level"
-			for _, s := range schema() {
-				names = append(names, s.name)
+		}
+		for _, s := range tables() {
+			if up, last := cutLast(s.name); up == table {
+				names = append(names, last)
 			}
 		}
 		d.r.add(v.key, fmt.Sprintf("unknown key %q %s", name, where), d.guess(table, name, names))
 	}
+}
+
+// cutLast splits a table's name before its last word.
+func cutLast(name string) (up, last string) {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return "", name
 }
 
 // guess proposes a key for one that is unknown: a similar one of the same
@@ -131,7 +184,7 @@ func (d *decoder) guess(table, name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	for _, s := range schema() {
+	for _, s := range tables() {
 		for _, f := range s.fields {
 			if f.name == name && s.name != table {
 				if s.name == "" {

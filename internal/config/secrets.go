@@ -21,24 +21,22 @@ const (
 	strangers = 0o007
 )
 
+// readFiles does what needs the disk.
+func readFiles(d *decoder, c *Config) {
+	readSecrets(d, c)
+	warnOfUsers(d, c)
+}
+
 // readSecrets reads the files whose contents belong to the configuration.
 func readSecrets(d *decoder, c *Config) {
 	for i := range c.Routes {
 		r := &c.Routes[i]
-		if r.PasswordFile == "" {
-			continue
-		}
-		key := "route[" + strconv.Itoa(i) + "].password_file"
-		lines, err := secretLines(r.PasswordFile)
-		switch {
-		case err != nil:
-			d.r.add(d.at[key], err.Error(), hintFor(err, r.PasswordFile))
-		case lines[0] == "":
-			d.r.add(d.at[key], "the first line of the password file is empty", "")
-		default:
-			r.Password = Secret(lines[0])
-		}
+		r.Password = firstLine(d, "route["+strconv.Itoa(i)+"].password_file", "password", r.PasswordFile)
 	}
+	u := &c.Users
+	u.SQL.URL = firstLine(d, "users.sql.url_file", "URL", u.SQL.URLFile)
+	u.LDAP.BindPassword = firstLine(d, "users.ldap.bind_password_file", "password", u.LDAP.BindPasswordFile)
+	u.OAuth.ClientSecret = firstLine(d, "users.oauth.client_secret_file", "secret", u.OAuth.ClientSecretFile)
 	if c.SRS.SecretFile == "" {
 		return
 	}
@@ -59,6 +57,23 @@ func readSecrets(d *decoder, c *Config) {
 	if len(c.SRS.Secrets) == 0 {
 		d.r.add(d.at["srs.secret_file"], "no secret is in the file", "")
 	}
+}
+
+// firstLine returns the secret that a key's file holds, or none without a file.
+func firstLine(d *decoder, key, what, path string) Secret {
+	if path == "" {
+		return ""
+	}
+	lines, err := secretLines(path)
+	switch {
+	case err != nil:
+		d.r.add(d.at[key], err.Error(), hintFor(err, path))
+	case lines[0] == "":
+		d.r.add(d.at[key], "the first line of the "+what+" file is empty", "")
+	default:
+		return Secret(lines[0])
+	}
+	return ""
 }
 
 // errOpenToAll says that a secret is none.
