@@ -37,6 +37,8 @@ func allowed() map[string]string {
 		"internal/dns":         "internal/limit internal/metrics",
 		"internal/dns/dnstest": "internal/dns",
 		"internal/auth":        "internal/mail internal/limit internal/metrics",
+		"internal/auth/guard":  "internal/auth",
+		"internal/auth/oauth":  "internal/auth internal/auth/guard",
 
 		// Level 2
 		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
@@ -112,6 +114,7 @@ func confined() map[string]string {
 		"github.com/prometheus/":                  "internal/metrics bench bench/*",
 		"go.uber.org/zap":                         "internal/maillog internal/app internal/demo cmd/postrider",
 		"github.com/pelletier/go-toml/":           "internal/config bench",
+		"github.com/go-jose/go-jose/":             "internal/auth/oauth",
 		"github.com/spf13/cobra":                  "cmd/*",
 		"github.com/coreos/go-systemd/":           "internal/app cmd/postrider",
 		"github.com/schollz/progressbar/":         "internal/demo bench bench/* cmd/*",
