@@ -17,12 +17,33 @@ func (c *Conn) Room(n int) []byte {
 	return c.out[len(c.out):]
 }
 
+// BulkRoom is Room in a buffer of 32 KiB, for a long answer. It is given back by the
+// next Flush, as any.
+func (c *Conn) BulkRoom(n int) []byte {
+	if cap(c.out) < wideSize {
+		wide := append(c.srv.pools.get(wideSize)[:0], c.out...)
+		if c.out != nil {
+			c.srv.pools.put(c.out)
+		}
+		c.out = wide
+	}
+	return c.Room(n)
+}
+
+// Failed returns the error of the first write that failed, after which output is
+// dropped.
+func (c *Conn) Failed() error { return c.werr }
+
 // Add gathers output that was appended to the slice of the last Room. It leaves
 // with the next Flush, at the latest before Fill waits. A failed write shows
 // there.
 func (c *Conn) Add(b []byte) {
-	if len(b) <= cap(c.out)-len(c.out) {
-		c.out = append(c.out, b...) // on itself, when b is still Room's slice
+	if n := len(c.out); len(b) <= cap(c.out)-n {
+		if len(b) > 0 && &b[0] == &c.out[:n+1][n] { // it is still Room's slice
+			c.out = c.out[:n+len(b)]
+			return
+		}
+		c.out = append(c.out, b...)
 		return
 	}
 	c.write()

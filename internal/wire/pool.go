@@ -11,11 +11,13 @@ const (
 	bulkSize = 64 << 10
 	// outputSize bounds the replies that wait to be written.
 	outputSize = 4 << 10
+	// wideSize bounds a long answer, a text above all, that waits to be written.
+	wideSize = 32 << 10
 )
 
 // pools lends buffers by size. A buffer is lent by get and comes back with put,
 // after which its borrower must not touch it.
-type pools struct{ input, bulk, output sync.Pool }
+type pools struct{ input, bulk, output, wide sync.Pool }
 
 func (p *pools) get(size int) []byte {
 	switch size {
@@ -25,6 +27,10 @@ func (p *pools) get(size int) []byte {
 		}
 	case bulkSize:
 		if b, ok := p.bulk.Get().(*[bulkSize]byte); ok {
+			return b[:]
+		}
+	case wideSize:
+		if b, ok := p.wide.Get().(*[wideSize]byte); ok {
 			return b[:]
 		}
 	case outputSize:
@@ -42,6 +48,8 @@ func (p *pools) put(b []byte) {
 		p.input.Put((*[BufferSize]byte)(b))
 	case bulkSize:
 		p.bulk.Put((*[bulkSize]byte)(b))
+	case wideSize:
+		p.wide.Put((*[wideSize]byte)(b))
 	case outputSize:
 		p.output.Put((*[outputSize]byte)(b))
 	}

@@ -1,0 +1,244 @@
+package pop3_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"postrider/access/pop3"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// password is that of every user of the tests.
+const password = "correct horse"
+
+// house holds users with their mail, and lets in who knows the password.
+type house struct {
+	mu sync.Mutex
+	// guards following
+	mail   map[string][]*letter
+	events []pop3.Event
+	closed int
+	fail   error // of reading and updating
+}
+
+type letter struct {
+	uid, text string
+	seen      bool
+}
+
+func newHouse(user string, texts ...string) *house {
+	h := &house{mail: map[string][]*letter{}}
+	for i, text := range texts {
+		h.mail[user] = append(h.mail[user], &letter{uid: "uid" + strconv.Itoa(i+1), text: text})
+	}
+	return h
+}
+
+func (h *house) left(user string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var uids []string
+	for _, l := range h.mail[user] {
+		uid := l.uid
+		if l.seen {
+			uid += "*"
+		}
+		uids = append(uids, uid)
+	}
+	return strings.Join(uids, " ")
+}
+
+func (h *house) event(e pop3.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, e)
+}
+
+func (h *house) Mechanisms(c *pop3.Conn) []string { return []string{"PLAIN", "LOGIN"} }
+
+func (h *house) Password(_ context.Context, _ *pop3.Conn, name string, given []byte) (string, error) {
+	switch {
+	case name == "panic":
+		panic("a broken authenticator")
+	case name == "down":
+		return "", errors.New("no database")
+	case name == "throttled":
+		return "", pop3.ErrThrottled
+	case string(given) != password:
+		return "", pop3.ErrCredentials
+	}
+	return name, nil
+}
+
+func (h *house) open(_ context.Context, user string) (pop3.Maildrop, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if user == "nodrop" {
+		return nil, errors.New("no such file")
+	}
+	return &drop{h: h, user: user, letters: append([]*letter(nil), h.mail[user]...)}, nil
+}
+
+// drop is what a session sees of a user's mail.
+type drop struct {
+	h       *house
+	user    string
+	letters []*letter
+	reading *strings.Reader
+}
+
+func (d *drop) Len() int { return len(d.letters) }
+
+func (d *drop) Bytes() (n int64, err error) {
+	for _, l := range d.letters {
+		n += int64(len(l.text))
+	}
+	return n, d.failure()
+}
+
+func (d *drop) failure() error {
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	return d.h.fail
+}
+
+func (d *drop) Size(i int) (int64, error) { return int64(len(d.letters[i].text)), d.failure() }
+
+func (d *drop) AppendUID(dst []byte, i int) ([]byte, error) {
+	return append(dst, d.letters[i].uid...), d.failure()
+}
+
+func (d *drop) Scan(i int, each func(i int, m pop3.Meta) bool) error {
+	for ; i < len(d.letters); i++ {
+		if !each(i, pop3.Meta{Size: int64(len(d.letters[i].text)), UID: []byte(d.letters[i].uid)}) {
+			break
+		}
+	}
+	return d.failure()
+}
+
+func (d *drop) Text(i int) (pop3.Text, error) {
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	for _, l := range d.h.mail[d.user] {
+		if l == d.letters[i] {
+			d.reading = strings.NewReader(l.text)
+			return text{d.reading}, d.h.fail
+		}
+	}
+	return nil, pop3.ErrGone
+}
+
+type text struct{ *strings.Reader }
+
+func (t text) Release() {}
+
+func (d *drop) Update(_ context.Context, removed, seen pop3.Marks) error {
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	if d.h.fail != nil {
+		return d.h.fail
+	}
+	for i := range seen.All() {
+		d.letters[i].seen = true
+	}
+	gone := map[*letter]bool{}
+	for i := range removed.All() {
+		gone[d.letters[i]] = true
+	}
+	var left []*letter
+	for _, l := range d.h.mail[d.user] {
+		if !gone[l] {
+			left = append(left, l)
+		}
+	}
+	d.h.mail[d.user] = left
+	return nil
+}
+
+func (d *drop) Close() {
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	d.h.closed++
+}
+
+// prepare fills in what every test needs.
+func prepare(o *pop3.Options, h *house) {
+	o.Hostname = "mx.example"
+	if o.Auth == nil {
+		o.Auth = h
+	}
+	o.Open = h.open
+	o.Events = h.event
+	if o.Drops == nil {
+		o.Drops = pop3.NewDrops()
+	}
+	if o.Limits.ConnectionsPerClient == 0 {
+		o.Limits.ConnectionsPerClient = -1
+	}
+	if o.Limits.Connections == 0 {
+		o.Limits.Connections = -1
+	}
+}
+
+// start serves o on loopback until the test ends and returns a way to dial it.
+func start(t testing.TB, o *pop3.Options, h *house) (*pop3.Server, func() net.Conn) {
+	t.Helper()
+	prepare(o, h)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := pop3.NewServer("test", nil, func() *pop3.Options { return o })
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return s, func() net.Conn {
+		t.Helper()
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nc
+	}
+}
+
+var certificate = sync.OnceValue(func() *tls.Config {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"mx.example"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+})

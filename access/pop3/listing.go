@@ -1,0 +1,154 @@
+package pop3
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"postrider/internal/wire"
+)
+
+// stat does STAT.
+func (s *session) stat() {
+	bytes, err := s.drop.Bytes()
+	left := s.drop.Len()
+	for i := range s.removed.All() {
+		size, e := s.drop.Size(i)
+		err = errors.Join(err, e)
+		bytes -= size
+		left--
+	}
+	if err != nil {
+		s.unreadable(err)
+		return
+	}
+	b := append(s.w.Room(replyRoom), "+OK "...)
+	b = append(strconv.AppendInt(b, int64(left), 10), ' ')
+	s.w.Add(append(strconv.AppendInt(b, bytes, 10), "\r\n"...))
+}
+
+// message reads the number of a message that is there and not marked, and returns
+// its index and what follows it; false means that -ERR was said.
+func (s *session) message(arg []byte) (i int, rest []byte, ok bool) {
+	n, rest, ok := number(arg)
+	switch {
+	case !ok:
+		s.fail(replyArgument)
+	case n < 1 || n > int64(s.drop.Len()):
+		s.fail(replyNumber)
+	case s.removed.Has(int(n - 1)):
+		s.fail(replyDeleted)
+	default:
+		return int(n - 1), rest, true
+	}
+	return 0, nil, false
+}
+
+// only is message for a command that takes nothing else.
+func (s *session) only(arg []byte) (i int, ok bool) {
+	i, rest, ok := s.message(arg)
+	if ok && rest != nil {
+		s.fail(replyArgument)
+		return 0, false
+	}
+	return i, ok
+}
+
+// dele does DELE.
+func (s *session) dele(arg []byte) {
+	if i, ok := s.only(arg); ok {
+		s.removed.set(i, s.drop.Len())
+		s.w.AddString(replyMarked)
+	}
+}
+
+// list does LIST.
+func (s *session) list(arg []byte) {
+	if arg == nil {
+		s.all(func(b []byte, m Meta) []byte { return strconv.AppendInt(b, m.Size, 10) })
+		return
+	}
+	i, ok := s.only(arg)
+	if !ok {
+		return
+	}
+	size, err := s.drop.Size(i)
+	if err != nil {
+		s.unreadable(err)
+		return
+	}
+	b := append(s.w.Room(replyRoom), "+OK "...)
+	b = append(strconv.AppendInt(b, int64(i+1), 10), ' ')
+	s.w.Add(append(strconv.AppendInt(b, size, 10), "\r\n"...))
+}
+
+// uidl does UIDL.
+func (s *session) uidl(arg []byte) {
+	if arg == nil {
+		s.all(func(b []byte, m Meta) []byte { return append(b, m.UID...) })
+		return
+	}
+	i, ok := s.only(arg)
+	if !ok {
+		return
+	}
+	b := append(s.w.Room(replyRoom), "+OK "...)
+	b = append(strconv.AppendInt(b, int64(i+1), 10), ' ')
+	b, err := s.drop.AppendUID(b, i)
+	if err != nil {
+		s.unreadable(err)
+		return
+	}
+	s.w.Add(append(b, "\r\n"...))
+}
+
+// all writes a line for each message that is not marked.
+func (s *session) all(what func(b []byte, m Meta) []byte) {
+	s.w.AddString(replyOK)
+	err := s.drop.Scan(0, func(i int, m Meta) bool {
+		if !s.removed.Has(i) {
+			b := append(strconv.AppendInt(s.w.BulkRoom(replyRoom), int64(i+1), 10), ' ')
+			s.w.Add(append(what(b, m), "\r\n"...))
+		}
+		return s.w.Failed() == nil
+	})
+	if err != nil { // a list that was begun cannot be ended with -ERR
+		s.broken(err)
+		return
+	}
+	s.w.AddString(".\r\n")
+}
+
+// unreadable answers a command that the store failed.
+func (s *session) unreadable(err error) {
+	if errors.Is(err, ErrGone) {
+		s.fail(replyGone)
+		return
+	}
+	s.trouble(err)
+	s.fail(replyTrouble)
+}
+
+// broken ends a session in the midst of an answer, which the client must not take
+// for a whole one.
+func (s *session) broken(err error) {
+	s.trouble(err)
+	s.ended = true
+	s.w.SetReason(wire.ReasonLost)
+}
+
+func appendSeconds(b []byte, name string, d time.Duration) []byte {
+	if d <= 0 {
+		return b
+	}
+	b = strconv.AppendInt(append(b, name...), int64((d+time.Second-1)/time.Second), 10)
+	return append(b, "\r\n"...)
+}
+
+func appendDays(b []byte, name string, days int) []byte {
+	b = append(b, name...)
+	if days <= 0 {
+		return append(b, "NEVER\r\n"...)
+	}
+	return append(strconv.AppendInt(b, int64(days), 10), "\r\n"...)
+}

@@ -1,0 +1,52 @@
+package pop3
+
+// Replies, with the codes of RFC 2449 section 8, RFC 3206 and RFC 6856. They say
+// what the client did, never what it sent.
+const (
+	replyOK       = "+OK\r\n"
+	replyBye      = "+OK Bye\r\n"
+	replyUser     = "+OK Say PASS\r\n"
+	replyTLS      = "+OK Begin the handshake\r\n"
+	replyUTF8     = "+OK UTF-8 it is\r\n"
+	replyReset    = "+OK Nothing is marked\r\n"
+	replyMarked   = "+OK Marked\r\n"
+	replyNotYet   = "-ERR Log in first\r\n"
+	replyInside   = "-ERR You are logged in\r\n"
+	replyUnknown  = "-ERR Command not known\r\n"
+	replyLong     = "-ERR Line is too long\r\n"
+	replyOctet    = "-ERR Octet not allowed in a command\r\n"
+	replyArgument = "-ERR Argument is missing or wrong\r\n"
+	replyNoArg    = "-ERR Command takes no argument\r\n"
+	replyNumber   = "-ERR No such message\r\n"
+	replyDeleted  = "-ERR Message is marked as removed\r\n"
+	replyGone     = "-ERR Message was removed by another session\r\n"
+	replyApop     = "-ERR APOP is not offered\r\n"
+	replyNeedUser = "-ERR Say USER first\r\n"
+
+	replyWrong      = "-ERR [AUTH] Name or password is wrong\r\n"
+	replyClear      = "-ERR [AUTH] Not without TLS\r\n"
+	replyMechanism  = "-ERR Mechanism is not offered\r\n"
+	replyBase64     = "-ERR Not base64\r\n"
+	replyCancelled  = "-ERR Cancelled\r\n"
+	replyThrottled  = "-ERR [SYS/TEMP] Too many failed logins, come back later\r\n"
+	replyNoAuth     = "-ERR [SYS/TEMP] Logins are not possible now\r\n"
+	replyInUse      = "-ERR [IN-USE] Another session has the maildrop\r\n"
+	replyDelay      = "-ERR [LOGIN-DELAY] Too soon after the last login\r\n"
+	replyNoDrop     = "-ERR [SYS/TEMP] Maildrop cannot be opened now\r\n"
+	replyTrouble    = "-ERR [SYS/TEMP] Cannot be read now\r\n"
+	replyDamaged    = "-ERR [SYS/PERM] Message is damaged\r\n"
+	replyNotRemoved = "-ERR [SYS/TEMP] Some messages were not removed\r\n"
+
+	replyNotOffered = "-ERR TLS is not offered\r\n"
+	replyNoTLS      = "-ERR [SYS/TEMP] TLS is not available now\r\n"
+	replyInTLS      = "-ERR TLS is on already\r\n"
+	replyEarly      = "-ERR Nothing may follow STLS before its reply\r\n"
+	replyHTTP       = "-ERR This is no web server\r\n"
+
+	replyErrors    = "-ERR Too many errors\r\n"
+	replyTimeout   = "-ERR Timeout\r\n"
+	replyDrain     = "-ERR [SYS/TEMP] Shutting down, come back soon\r\n"
+	replyPanic     = "-ERR [SYS/TEMP] Internal error, come back later\r\n"
+	replyPerClient = "-ERR [SYS/TEMP] Too many connections from your address\r\n"
+	replyTotal     = "-ERR [SYS/TEMP] Too many connections\r\n"
+)

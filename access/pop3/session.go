@@ -1,0 +1,220 @@
+package pop3
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"postrider/internal/wire"
+)
+
+// session is one client's state machine. Without a drop it is in the state that RFC
+// 1939 calls AUTHORIZATION, with one in TRANSACTION.
+type session struct {
+	Conn
+	w   *wire.Conn
+	o   *Options
+	lim *Limits
+	m   *Metrics
+	ctx context.Context
+
+	drop    Maildrop
+	removed Marks // by DELE
+	seen    Marks // by RETR
+
+	name     []byte // argument of USER
+	ended    bool   // the session is over
+	linger   bool   // and its last reply must not be lost
+	errors   int    // -ERR given
+	failures int    // failed logins
+
+	began   time.Time // when the greeting was said
+	waiting time.Time // since when a command is awaited; zero: not yet
+
+	retrieved int
+	bytes     int64
+	updated   int // messages removed
+}
+
+// run holds the session from the first octet to the last.
+func (s *session) run() {
+	defer s.leave()
+	defer s.guard()
+	s.began = time.Now()
+	if s.o.ImplicitTLS && !s.handshake() {
+		return
+	}
+	s.greet()
+	for !s.ended {
+		if line, ok := s.readLine(s.lim.CommandBytes); ok {
+			s.command(line)
+		}
+	}
+	if s.linger {
+		s.w.Linger(s.lim.Linger)
+	}
+}
+
+// greet says nothing in angle brackets: APOP, which needs passwords that can be
+// read, is not offered.
+func (s *session) greet() {
+	b := append(s.w.Room(replyRoom), "+OK "...)
+	b = append(b, s.o.Hostname...)
+	s.w.Add(append(b, " POP3 postrider\r\n"...))
+}
+
+// leave gives back the maildrop, whatever ended the session. What was retrieved is
+// marked as seen even without QUIT, since it was; nothing is removed.
+func (s *session) leave() {
+	s.Ended = s.w.Reason()
+	if s.drop == nil {
+		return
+	}
+	if len(s.seen) > 0 {
+		if err := s.drop.Update(s.ctx, nil, s.seen); err != nil {
+			s.trouble(err)
+		}
+	}
+	s.drop.Close()
+	s.drop = nil
+	s.o.Drops.leave(s.User)
+	s.event(Event{Kind: Ended, Retrieved: s.retrieved, Removed: s.updated, Bytes: s.bytes})
+}
+
+// guard turns a panic into the end of this session.
+func (s *session) guard() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.m.Panics.Add(1)
+	s.w.SetReason(wire.ReasonPanic)
+	s.w.AddString(replyPanic)
+	s.event(Event{Kind: Panicked, Panic: v, Stack: debug.Stack()})
+}
+
+func (s *session) event(e Event) {
+	if s.o.Events != nil {
+		e.Conn = &s.Conn
+		s.o.Events(e)
+	}
+}
+
+// trouble reports an error of the store.
+func (s *session) trouble(err error) { s.event(Event{Kind: Trouble, Err: err}) }
+
+// handshake turns the connection to TLS.
+func (s *session) handshake() bool {
+	config := s.o.TLS()
+	if config == nil {
+		s.w.SetReason(wire.ReasonTLS)
+		return false
+	}
+	if err := s.w.StartTLS(config, s.lim.Handshake); err != nil {
+		s.m.HandshakeErr.Add(1)
+		s.w.SetReason(wire.ReasonTLS)
+		return false
+	}
+	s.m.Handshakes.Add(1)
+	s.TLS = s.w.TLS()
+	return true
+}
+
+// readLine returns the next line of at most limit octets without its CRLF; false
+// means that there is none and what had to be said was said. The time to the whole
+// line is one absolute span, so that sending octet by octet gains nothing.
+func (s *session) readLine(limit int) ([]byte, bool) {
+	skipping := false
+	for {
+		if s.w.Draining() {
+			s.stop(replyDrain, wire.ReasonDrain)
+			return nil, false
+		}
+		if line, ok := s.w.Line(); ok {
+			s.waiting = time.Time{}
+			if skipping || len(line)+2 > limit {
+				s.fail(replyLong)
+				return nil, false
+			}
+			return line, true
+		}
+		if b := s.w.Buffered(); len(b) >= limit {
+			skipping = true // drop it, but not a CR that LF may follow
+			s.w.Discard(len(b) - 1)
+		}
+		if s.waiting.IsZero() {
+			s.waiting = time.Now()
+		}
+		last := s.patience()
+		if err := s.w.Fill(); err != nil {
+			if !last && errors.Is(err, wire.ErrTimeout) {
+				continue
+			}
+			s.lost(err)
+			return nil, false
+		}
+	}
+}
+
+// patience sets how long the next read may wait, and reports whether that is the
+// last of it: who is not logged in looks again and again whether others need the
+// place. Who is has the time that RFC 1939 section 3 grants.
+func (s *session) patience() (last bool) {
+	if s.drop != nil {
+		s.w.ReadBy(s.waiting.Add(s.lim.Command), s.lim.Command)
+		return true
+	}
+	by, span := s.began.Add(s.lim.Login), s.lim.Login
+	last = true
+	if s.lim.Stress < span {
+		if s.w.Crowded(s.lim.Connections) {
+			span = s.lim.Stress
+			by = s.waiting.Add(span)
+		} else if look := time.Now().Add(s.lim.Stress); look.Before(by) {
+			by, last = look, false
+		}
+	}
+	s.w.ReadBy(by, span)
+	return last
+}
+
+// lost ends the session after an error of Fill. A client that let the time pass in
+// TRANSACTION gets no reply (RFC 1939 section 3) that it could take for that of its
+// next command, and nothing is removed.
+func (s *session) lost(err error) {
+	switch {
+	case errors.Is(err, wire.ErrTimeout):
+		s.ended = true
+		s.w.SetReason(wire.ReasonTimeout)
+		if s.drop == nil {
+			s.w.AddString(replyTimeout)
+		}
+	case errors.Is(err, wire.ErrDraining):
+		s.stop(replyDrain, wire.ReasonDrain)
+	default:
+		s.ended = true
+		s.w.SetReason(wire.ReasonLost)
+	}
+}
+
+// replyRoom is more than any reply line needs (RFC 2449 section 4).
+const replyRoom = 512
+
+// fail answers the command in hand with -ERR, and one too many of them ends the
+// session.
+func (s *session) fail(reply string) {
+	s.m.Errors.Add(1)
+	if s.errors++; s.errors > s.lim.Errors {
+		s.stop(replyErrors, wire.ReasonErrors)
+		return
+	}
+	s.w.AddString(reply)
+}
+
+// stop gives a last reply and ends the session.
+func (s *session) stop(reply string, r wire.Reason) {
+	s.ended, s.linger = true, true
+	s.w.SetReason(r)
+	s.w.AddString(reply)
+}
