@@ -123,7 +123,7 @@ func (d *drop) AppendUID(dst []byte, i int) ([]byte, error) {
 	return append(dst, d.letters[i].uid...), d.failure()
 }
 
-func (d *drop) Scan(i int, each func(i int, m pop3.Meta) bool) error {
+func (d *drop) Scan(i int, _ pop3.Listed, each func(i int, m pop3.Meta) bool) error {
 	for ; i < len(d.letters); i++ {
 		if !each(i, pop3.Meta{Size: int64(len(d.letters[i].text)), UID: []byte(d.letters[i].uid)}) {
 			break

@@ -65,7 +65,7 @@ func (s *session) dele(arg []byte) {
 // list does LIST.
 func (s *session) list(arg []byte) {
 	if arg == nil {
-		s.all(func(b []byte, m Meta) []byte { return strconv.AppendInt(b, m.Size, 10) })
+		s.all(ListedSize, func(b []byte, m Meta) []byte { return strconv.AppendInt(b, m.Size, 10) })
 		return
 	}
 	i, ok := s.only(arg)
@@ -85,7 +85,7 @@ func (s *session) list(arg []byte) {
 // uidl does UIDL.
 func (s *session) uidl(arg []byte) {
 	if arg == nil {
-		s.all(func(b []byte, m Meta) []byte { return append(b, m.UID...) })
+		s.all(ListedUID, func(b []byte, m Meta) []byte { return append(b, m.UID...) })
 		return
 	}
 	i, ok := s.only(arg)
@@ -103,12 +103,12 @@ func (s *session) uidl(arg []byte) {
 }
 
 // all writes a line for each message that is not marked.
-func (s *session) all(what func(b []byte, m Meta) []byte) {
+func (s *session) all(what Listed, line func(b []byte, m Meta) []byte) {
 	s.w.AddString(replyOK)
-	err := s.drop.Scan(0, func(i int, m Meta) bool {
+	err := s.drop.Scan(0, what, func(i int, m Meta) bool {
 		if !s.removed.Has(i) {
 			b := append(strconv.AppendInt(s.w.BulkRoom(replyRoom), int64(i+1), 10), ' ')
-			s.w.Add(append(what(b, m), "\r\n"...))
+			s.w.Add(append(line(b, m), "\r\n"...))
 		}
 		return s.w.Failed() == nil
 	})
@@ -132,7 +132,9 @@ func (s *session) unreadable(err error) {
 // broken ends a session in the midst of an answer, which the client must not take
 // for a whole one.
 func (s *session) broken(err error) {
-	s.trouble(err)
+	if s.w.Failed() == nil {
+		s.trouble(err)
+	}
 	s.ended = true
 	s.w.SetReason(wire.ReasonLost)
 }

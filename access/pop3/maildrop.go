@@ -20,9 +20,10 @@ type Maildrop interface {
 	Size(i int) (int64, error)
 	// AppendUID appends the unique-id of message i (RFC 1939 section 7).
 	AppendUID(dst []byte, i int) ([]byte, error)
-	// Scan calls each with the messages from number i on, until it returns false.
-	// What each is given is valid until it returns.
-	Scan(i int, each func(i int, m Meta) bool) error
+	// Scan calls each with the messages from number i on that are still there, until
+	// it returns false. Of Meta only what is asked for is set, and valid until each
+	// returns.
+	Scan(i int, what Listed, each func(i int, m Meta) bool) error
 	// Text opens message i; the one that was opened before must have been released.
 	// The error is ErrGone when somebody else has removed it.
 	Text(i int) (Text, error)
@@ -33,6 +34,15 @@ type Maildrop interface {
 	Close()
 }
 
+// Listed says what a listing is about.
+type Listed uint8
+
+// The listings.
+const (
+	ListedSize Listed = iota
+	ListedUID
+)
+
 // Meta is what a listing says of a message.
 type Meta struct {
 	Size int64
@@ -41,8 +51,11 @@ type Meta struct {
 
 // Text is a message that is being read.
 type Text interface {
-	io.ReaderAt
 	Size() int64
+	// WriteTo writes all of it. An error before the last piece says that what was
+	// written is not the message, as when it does not match its checksum.
+	io.WriterTo
+	// Release gives it back.
 	Release()
 }
 

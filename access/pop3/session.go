@@ -20,8 +20,9 @@ type session struct {
 	ctx context.Context
 
 	drop    Maildrop
-	removed Marks // by DELE
-	seen    Marks // by RETR
+	removed Marks       // by DELE
+	seen    Marks       // by RETR
+	text    *textWriter // nil until the first text
 
 	name     []byte // argument of USER
 	ended    bool   // the session is over

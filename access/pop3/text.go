@@ -3,15 +3,11 @@ package pop3
 import (
 	"bytes"
 	"errors"
-	"io"
 	"math"
 	"strconv"
 
-	"postrider/internal/bufpool"
+	"postrider/internal/wire"
 )
-
-// chunkBytes is how much of a text is read at a time.
-const chunkBytes = 32 << 10
 
 // retr does RETR.
 func (s *session) retr(arg []byte) {
@@ -56,41 +52,40 @@ func (s *session) send(i int, lines int64) (size int64, ok bool) {
 	size = t.Size()
 	b := append(s.w.Room(replyRoom), "+OK "...)
 	s.w.Add(append(strconv.AppendInt(b, size, 10), " octets\r\n"...))
-	x := stuffer{header: lines < math.MaxInt64, lines: lines}
-	if err := s.copyText(&x, t, size); err != nil {
+	if s.text == nil {
+		s.text = &textWriter{w: s.w}
+	}
+	s.text.stuffer = stuffer{header: lines < math.MaxInt64, lines: lines}
+	if _, err := t.WriteTo(s.text); err != nil && !errors.Is(err, errEnough) {
 		s.broken(err)
 		return 0, false
 	}
-	if x.octets > 0 {
+	if s.text.octets > 0 {
 		s.w.AddString("\r\n")
 	}
 	s.w.AddString(".\r\n")
 	return size, true
 }
 
-func (s *session) copyText(x *stuffer, t Text, size int64) error {
-	buf := bufpool.Get(int(min(max(size, 1), chunkBytes)))
-	defer bufpool.Put(buf)
-	for at := int64(0); at < size && !x.done; {
-		p := buf.B[:min(size-at, int64(cap(buf.B)))]
-		n, err := t.ReadAt(p, at)
-		if n < len(p) {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return err
+// errEnough ends the reading of a text for TOP.
+var errEnough = errors.New("the rest is not wanted")
+
+// textWriter sends a text as it is read.
+type textWriter struct {
+	w *wire.Conn
+	stuffer
+}
+
+func (t *textWriter) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if t.done {
+			return 0, errEnough
 		}
-		at += int64(n)
-		for rest := p; len(rest) > 0 && !x.done; {
-			var b []byte
-			b, rest = x.append(s.w.BulkRoom(replyRoom), rest)
-			s.w.Add(b)
-		}
-		if err := s.w.Failed(); err != nil {
-			return err
-		}
+		var b []byte
+		b, rest = t.append(t.w.BulkRoom(replyRoom), rest)
+		t.w.Add(b)
 	}
-	return nil
+	return len(p), t.w.Failed()
 }
 
 // stuffer makes of a text the lines of a multi-line answer: each ends with CRLF,
@@ -115,7 +110,7 @@ func (x *stuffer) append(dst, src []byte) (out, rest []byte) {
 		if x.octets == 0 {
 			if x.lines == 0 && !x.header {
 				x.done = true
-				return dst, nil
+				return dst, src
 			}
 			if src[0] == '.' {
 				dst = append(dst, '.')
