@@ -1,8 +1,23 @@
-// Package message reads and writes header fields without holding a message: the
-// Received line that a relay adds, and a Scanner that watches a header go by.
+// Package message reads and writes messages without holding them: the Received
+// line that a relay adds, a Scanner that watches a header go by, and a Structurer
+// that watches the whole text and says how it is built, in the words of IMAP.
 //
-// Both work on bytes as they come, allocate nothing, and take time linear in
-// their input.
+// All work on bytes as they come and take time linear in their input, whatever it
+// is: what goes beyond a cap (depth of parts, their number, what is kept of
+// headers) is passed without being looked into. In steady state they allocate
+// nothing; a preview in a charset other than UTF-8 is the exception.
+//
+// # Format
+//
+// A Structure rests on disk as AppendStructure writes it: an octet with the
+// version, 1; then as unsigned varints the octets of the text, those of its header
+// and its line ends; ENVELOPE, BODY, BODYSTRUCTURE, preview, Message-ID,
+// In-Reply-To and References, each behind its length as a varint; the number of
+// parts; and for each part an octet with its kind in the low and its encoding in
+// the high four bits, and varints: how many parts before it its parent stands, its
+// header's offset counted from that of the part before it, the octets of its
+// header, those of its body, and the line ends in that. All of it can be made
+// again from the text.
 //
 // # Concurrency
 //
