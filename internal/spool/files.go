@@ -16,9 +16,17 @@ const (
 	lockName  = "LOCK"
 	epochName = "epoch"
 	gapsName  = "gaps"
+	goneName  = "removed" // of an archive
 )
 
-func segmentName(n int) string { return fmt.Sprintf("hot-%04d.seg", n) }
+// segmentName returns the name of the n-th segment file. Those of an archive come
+// and go, so that their numbers grow.
+func (o *Options) segmentName(n int) string {
+	if o.Archive {
+		return fmt.Sprintf("log-%08d.seg", n)
+	}
+	return fmt.Sprintf("hot-%04d.seg", n)
+}
 
 // writeFull writes all of p at off, finishing short writes.
 func writeFull(f vfs.File, p []byte, off int64) error {

@@ -73,7 +73,10 @@ func (c *writer) begin(sl *slot, gen, prev uint64, prevEnd int64) error {
 		c.fail(err)
 		return err
 	}
-	c.cur = &use{gen: gen, slot: sl}
+	if c.cur != nil {
+		c.cur.end.Store(prevEnd)
+	}
+	c.cur = newUse(sl, &h, -1)
 	c.seed = frame.NewSeed(h.UUID, h.Epoch, gen)
 	c.off, c.seq = frame.SegmentHeaderLen, 0
 	old := *s.table.Load()
@@ -85,21 +88,29 @@ func (c *writer) begin(sl *slot, gen, prev uint64, prevEnd int64) error {
 	return nil
 }
 
-// retire gives back the slots of generations below low that nobody reads.
+// retire gives back the slots of generations that are below low or removed, and
+// that nobody reads.
 func (c *writer) retire() {
 	old := *c.s.table.Load()
 	table := make([]*use, 0, len(old))
-	var free []*slot
+	var free []*use
 	for _, u := range old {
-		if u.gen < c.low && u.retire() {
-			free = append(free, u.slot)
+		if (u.gen < c.low || u.released.Load()) && u.retire() {
+			free = append(free, u)
 			continue
 		}
 		table = append(table, u)
 	}
 	c.s.table.Store(&table)
-	for _, sl := range free {
-		c.s.pool.give(sl)
+	if c.s.o.Archive {
+		if len(free) > 0 {
+			c.s.pool.bury(free)
+			c.s.in.advance(table[0].gen)
+		}
+		return
+	}
+	for _, u := range free {
+		c.s.pool.give(u.slot)
 	}
 }
 

@@ -25,6 +25,11 @@ func (o *Options) setDefaults() {
 	o.GroupRecords = cmp.Or(o.GroupRecords, 256)
 	o.GroupBytes = cmp.Or(o.GroupBytes, 8<<20)
 	o.ReserveRecordBytes = cmp.Or(o.ReserveRecordBytes, 2*o.SegmentBytes)
+	if o.Archive {
+		o.ReserveRecordBytes = -1
+	} else {
+		o.From = LSN{}
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -96,8 +101,8 @@ func (s *Spool) open(r *recovery, replay func(*Recovered) error) error {
 	return s.start(r, gen)
 }
 
-// openSlots opens the segment files there are. They are made one after the other,
-// so a missing number is a lost file.
+// openSlots opens the segment files there are. Those of a ring are made one after
+// the other and stay, so a missing number is a lost file.
 func openSlots(o *Options) ([]*slot, error) {
 	names, err := o.FS.List(o.Dir)
 	if err != nil {
@@ -105,17 +110,17 @@ func openSlots(o *Options) ([]*slot, error) {
 	}
 	var slots []*slot
 	for _, name := range names {
-		digits, ok := strings.CutPrefix(name, "hot-")
+		_, digits, ok := strings.Cut(name, "-")
 		digits, ok2 := strings.CutSuffix(digits, ".seg")
 		n, err := strconv.Atoi(digits)
-		if ok && ok2 && err == nil && segmentName(n) == name {
+		if ok && ok2 && err == nil && o.segmentName(n) == name {
 			slots = append(slots, &slot{n: n, path: o.FS.PathJoin(o.Dir, name)})
 		}
 	}
 	slices.SortFunc(slots, func(a, b *slot) int { return cmp.Compare(a.n, b.n) })
 	for i, sl := range slots {
-		if sl.n != i && !o.Salvage {
-			return slots, fmt.Errorf("%w: %s is missing", ErrDamaged, segmentName(i))
+		if sl.n != i && !o.Salvage && !o.Archive {
+			return slots, fmt.Errorf("%w: %s is missing", ErrDamaged, o.segmentName(i))
 		}
 		if sl.file, err = o.FS.OpenReadWrite(sl.path, vfs.WriteCategoryUnspecified); err != nil {
 			return slots, fmt.Errorf("open segment: %w", err)
@@ -191,8 +196,12 @@ func (s *Spool) start(r *recovery, gen uint64) error {
 		return err
 	}
 	table := make([]*use, 0, len(chain)+1)
-	for _, g := range chain {
-		table = append(table, &use{gen: g.h.Gen, slot: g.slot})
+	for i, g := range chain {
+		end := g.end
+		if i == len(chain)-1 && empty == nil {
+			end = r.end
+		}
+		table = append(table, newUse(g.slot, &g.h, end))
 	}
 	s.table.Store(&table)
 	s.low.Store(r.low)
@@ -235,13 +244,22 @@ func (s *Spool) fillPool(r *recovery, chain []*generation, empty *slot) (*slot, 
 			order = append(order, sl)
 		}
 	}
-	for len(r.slots) < s.o.Segments || len(order) == 0 {
-		n := len(r.slots)
-		sl := &slot{n: n, path: s.o.FS.PathJoin(s.o.Dir, segmentName(n))}
-		r.slots = append(r.slots, sl)
+	p.slots = r.slots
+	if s.o.Archive {
+		if err := s.openArchive(r); err != nil {
+			return nil, err
+		}
+		order = slices.DeleteFunc(order, func(sl *slot) bool { return r.orphans[sl] })
+		for len(order) < 2 { // the first, and one ahead
+			order = append(order, p.addSlotLocked())
+		}
+	}
+	for !s.o.Archive && (len(p.slots) < s.o.Segments || len(order) == 0) {
+		n := len(p.slots)
+		sl := &slot{n: n, path: s.o.FS.PathJoin(s.o.Dir, s.o.segmentName(n))}
+		p.slots = append(p.slots, sl)
 		order = append(order, sl)
 	}
-	p.slots = r.slots
 	first := order[0]
 	if first.file == nil || first.size < p.size {
 		if err := p.prepare(first); err != nil {

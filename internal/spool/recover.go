@@ -33,6 +33,9 @@ type recovery struct {
 	timeMS int64
 	logged LSN
 
+	gone    removals       // what was removed from an archive
+	orphans map[*slot]bool // files of an archive whose unlinking did not reach the disk
+
 	known map[frame.Gap]bool // what an operator has given up before
 	gaps  []Gap              // what this one gives up
 	aside []string           // names of the files set aside
@@ -106,16 +109,21 @@ func (r *recovery) loadHeaders() error {
 		if err := sl.file.Sync(); err != nil {
 			return fmt.Errorf("sync segment %s: %w", sl.path, err)
 		}
-		n := min(sl.size, blankBytes)
+		n := min(sl.size, frame.SegmentHeaderLen)
 		w := walker{file: sl.file}
-		if err := w.readAt(p[:n], 0); err != nil {
+		err := w.readAt(p[:n], 0)
+		if err == nil && isZero(p[:n]) {
+			n = min(sl.size, blankBytes)
+			err = w.readAt(p[:n], 0)
+		}
+		if err != nil {
 			return fmt.Errorf("read segment %s: %w", sl.path, err)
 		}
 		if isZero(p[:n]) {
 			continue
 		}
 		g := &generation{slot: sl, end: -1}
-		err := frame.ParseSegmentHeader(p[:n], &g.h)
+		err = frame.ParseSegmentHeader(p[:n], &g.h)
 		if err == nil && (g.h.Capacity > sl.size || (r.had && g.h.UUID != r.epoch.UUID)) {
 			err = frame.ErrMalformed
 		}
@@ -156,7 +164,11 @@ func (r *recovery) findEnd() error {
 		}
 		return nil
 	}
-	if err := r.link(); err != nil {
+	link := r.link
+	if r.o.Archive {
+		link = r.linkArchive
+	}
+	if err := link(); err != nil {
 		return err
 	}
 	last := r.chain[len(r.chain)-1]
@@ -178,6 +190,7 @@ func (r *recovery) findEnd() error {
 	}
 	// A release recorded in the last generation shortens the chain again.
 	for len(r.chain) > 1 && r.chain[0].h.Gen < r.low {
+		r.orphan(r.chain[0].slot)
 		r.chain = r.chain[1:]
 	}
 	return nil
@@ -329,33 +342,45 @@ func (r *recovery) hole(w *walker, g *generation, off int64, visit visitor) (int
 
 // replay hands every record from low on to fn, in the order of the log.
 func (r *recovery) replay(fn func(*Recovered) error) error {
-	if len(r.chain) == 0 {
-		return nil
+	var end LSN
+	if len(r.chain) > 0 {
+		last := r.chain[len(r.chain)-1]
+		if r.end >= 0 {
+			last.end = r.end
+		}
+		end = LSN{Gen: last.h.Gen, Off: last.end}
 	}
-	last := r.chain[len(r.chain)-1]
-	if r.end >= 0 {
-		last.end = r.end
+	if from := r.o.From; from.Compare(end) > 0 && !r.o.Salvage {
+		return fmt.Errorf("%w: the log ends at %d/%d, before %d/%d", ErrDamaged, end.Gen, end.Off, from.Gen, from.Off)
 	}
 	for _, g := range r.chain {
-		if g.h.Gen < r.low {
+		if g.h.Gen < max(r.low, r.o.From.Gen) {
 			continue
 		}
-		gen := g.h.Gen
-		_, err := r.walk(g, func(h *frame.Header, off int64, payload []byte) error {
-			rec := Recovered{
-				LSN: LSN{Gen: gen, Off: off}, End: LSN{Gen: gen, Off: off + h.Len()},
-				Kind: h.Kind, ID: h.ID, Payload: payload, Body: payload[h.HeadLen:],
-				BodyAt: off + frame.RecordHeaderLen + int64(h.HeadLen), BodyCRC: h.BodyCRC,
-			}
-			rec.AfterLogged = rec.End.Compare(r.logged) > 0
-			r.noteID(h.ID)
-			return fn(&rec)
-		})
-		if err != nil {
+		if err := r.replayOne(g, fn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// replayOne hands the records of g that end behind Options.From to fn.
+func (r *recovery) replayOne(g *generation, fn func(*Recovered) error) error {
+	gen := g.h.Gen
+	_, err := r.walk(g, func(h *frame.Header, off int64, payload []byte) error {
+		rec := Recovered{
+			LSN: LSN{Gen: gen, Off: off}, End: LSN{Gen: gen, Off: off + h.Len()},
+			Kind: h.Kind, ID: h.ID, Payload: payload, Body: payload[h.HeadLen:],
+			BodyAt: off + frame.RecordHeaderLen + int64(h.HeadLen), BodyCRC: h.BodyCRC,
+		}
+		if rec.End.Compare(r.o.From) <= 0 {
+			return nil
+		}
+		rec.AfterLogged = rec.End.Compare(r.logged) > 0
+		r.noteID(h.ID)
+		return fn(&rec)
+	})
+	return err
 }
 
 func (r *recovery) noteID(id mail.ID) { r.timeMS = max(r.timeMS, id.Time().UnixMilli()) }

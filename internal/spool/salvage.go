@@ -19,7 +19,7 @@ func (r *recovery) setAside(i int) error {
 		return err
 	}
 	sl.file = nil
-	name := fmt.Sprintf("quarantine-%d-%s", r.epoch.Boots, segmentName(sl.n))
+	name := fmt.Sprintf("quarantine-%d-%s", r.epoch.Boots, r.o.segmentName(sl.n))
 	if err := fsys.Rename(sl.path, fsys.PathJoin(r.o.Dir, name)); err != nil {
 		return err
 	}

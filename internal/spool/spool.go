@@ -8,6 +8,14 @@
 // the last sync returned) is one write and one fdatasync; a record is durable
 // exactly when its Committer hears of it without an error.
 //
+// Options.Archive gives it another form, in which the log is kept: each generation
+// has a file that is never used again, replay begins at a given place, and any
+// generation but the current one can be read through (Walk) and removed (Remove)
+// on its own. A new file is filled with zeros ahead of its use here too, although
+// that writes every byte twice: with groups of 12 and 64 KiB, syncs took 0.2 to
+// 0.3 ms instead of 0.5 to 4 and the whole a third to a half less CPU, the filling
+// counted; with groups of 512 KiB it made no difference.
+//
 // # Guarantees
 //
 //   - A record whose Write ended without Err is replayed by every later Open until
@@ -36,7 +44,8 @@
 // # Format
 //
 // Package frame and docs/formats.md: the files are Dir/epoch, Dir/gaps,
-// Dir/LOCK, Dir/hot-NNNN.seg and, after a salvage, Dir/quarantine-*.
+// Dir/LOCK, Dir/hot-NNNN.seg and, after a salvage, Dir/quarantine-*; in an archive
+// Dir/log-NNNNNNNN.seg and Dir/removed.
 package spool
 
 import (
@@ -73,6 +82,14 @@ type Options struct {
 
 	SegmentBytes int64 // size of a segment file, rounded up to 4096; at least 16 KiB; 0: 64 MiB
 	Segments     int   // segments to keep; at least 3; 0: 8. Files that exist beyond are used too.
+
+	// Archive keeps every generation in a file of its own until Remove unlinks it,
+	// instead of a ring of Segments files: Segments, ReserveRecordBytes and Advance
+	// mean nothing then. A folder is opened in one form always.
+	Archive bool
+	// From is for an archive: Open replays only records that end behind it. A log
+	// that ends before it is damaged.
+	From LSN
 
 	Node  uint16           // part of the ids
 	Clock func() time.Time // for ids only; nil: time.Now

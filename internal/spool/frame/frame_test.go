@@ -86,6 +86,10 @@ func TestHeadersRoundTrip(t *testing.T) {
 		t.Fatal(err, e2)
 	}
 	gaps := []frame.Gap{{Gen: 3}, {Gen: 4, Off: 512}}
+	removals := []frame.Removal{{First: 3, Last: 4, Prev: 1, PrevEnd: 700}, {First: 7, Last: 7, Prev: 6, PrevEnd: 512}}
+	if got, err := frame.ParseRemovals(frame.AppendRemovals(nil, removals)); err != nil || !reflect.DeepEqual(got, removals) {
+		t.Fatal(err, got)
+	}
 	if got, err := frame.ParseGaps(frame.AppendGaps(nil, gaps)); err != nil || !reflect.DeepEqual(got, gaps) {
 		t.Fatal(err, got)
 	}
@@ -103,6 +107,10 @@ func TestNewerVersion(t *testing.T) {
 		},
 		"epoch": func() error {
 			return frame.ParseEpoch(newer(frame.AppendEpoch(nil, &frame.Epoch{})), &frame.Epoch{})
+		},
+		"removed": func() error {
+			_, err := frame.ParseRemovals(newer(frame.AppendRemovals(nil, nil)))
+			return err
 		},
 		"gaps": func() error {
 			_, err := frame.ParseGaps(newer(frame.AppendGaps(nil, nil)))

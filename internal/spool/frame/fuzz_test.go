@@ -26,6 +26,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add(frame.Append(nil, seed, 512, &frame.Header{Kind: 2}, []byte("head"), nil))
 	f.Add(frame.AppendSegmentHeader(nil, &frame.SegmentHeader{Gen: 1, Capacity: 1 << 20}))
 	f.Add(frame.AppendEpoch(nil, &frame.Epoch{Boots: 1}))
+	f.Add(frame.AppendRemovals(nil, []frame.Removal{{First: 2, Last: 3, Prev: 1, PrevEnd: 512}}))
 	f.Add(frame.AppendGaps(nil, []frame.Gap{{Gen: 1}}))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		var gh frame.GroupHeader
@@ -43,6 +44,8 @@ func FuzzFrame(f *testing.F) {
 		known(t, frame.ParseSegmentHeader(p, &frame.SegmentHeader{}))
 		known(t, frame.ParseEpoch(p, &frame.Epoch{}))
 		_, err := frame.ParseGaps(p)
+		known(t, err)
+		_, err = frame.ParseRemovals(p)
 		known(t, err)
 	})
 }
