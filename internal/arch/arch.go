@@ -28,17 +28,20 @@ func allowed() map[string]string {
 		"internal/certs":      "",
 		"internal/invariants": "",
 
+		"internal/auth/password": "", // stored forms
+
 		// Level 1
-		"internal/bufpool":     "internal/invariants",
-		"internal/spool":       "internal/spool/frame internal/mail",
-		"internal/spool/frame": "internal/mail",
-		"internal/maillog":     "internal/mail",
-		"internal/message":     "internal/mail",
-		"internal/dns":         "internal/limit internal/metrics",
-		"internal/dns/dnstest": "internal/dns",
-		"internal/auth":        "internal/mail internal/limit internal/metrics",
-		"internal/auth/guard":  "internal/auth",
-		"internal/auth/oauth":  "internal/auth internal/auth/guard",
+		"internal/bufpool":       "internal/invariants",
+		"internal/spool":         "internal/spool/frame internal/mail",
+		"internal/spool/frame":   "internal/mail",
+		"internal/maillog":       "internal/mail",
+		"internal/message":       "internal/mail",
+		"internal/dns":           "internal/limit internal/metrics",
+		"internal/dns/dnstest":   "internal/dns",
+		"internal/auth":          "internal/auth/password internal/mail internal/limit internal/metrics",
+		"internal/auth/guard":    "internal/auth",
+		"internal/auth/userfile": "internal/auth internal/auth/password",
+		"internal/auth/oauth":    "internal/auth internal/auth/guard",
 
 		// Level 2
 		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
@@ -87,10 +90,10 @@ func allowed() map[string]string {
 		"bench": "bench/* internal/dns/dnstest internal/mail",
 
 		// Levels 6 to 8: wiring.
-		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/bufpool internal/certs internal/config internal/dns " +
+		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/bufpool internal/certs internal/config internal/dns " +
 			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
 		"internal/demo": "internal/app internal/config internal/mail queue bench/ledger bench/load bench/sink internal/dns/dnstest",
-		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/config internal/mail internal/maillog",
+		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/mail internal/maillog",
 		"cmd/postbench": "bench bench/* internal/dns/dnstest internal/mail",
 
 		// Tests only.
@@ -106,7 +109,10 @@ func confined() map[string]string {
 		"github.com/cockroachdb/pebble/":          "internal/spool queue queue/internal/* delivery/mailbox delivery/mailbox/*",
 		"github.com/emersion/go-smtp":             "bench bench/*", // and tests: it is the independent second implementation
 		"github.com/emersion/go-sasl":             "internal/auth relay/smtp relay/outbound bench/*",
-		"github.com/xdg-go/scram":                 "internal/auth relay/smtp relay/outbound bench/*",
+		"github.com/go-crypt/":                    "internal/auth/password",
+		"golang.org/x/crypto/argon2":              "internal/auth/password",
+		"golang.org/x/term":                       "cmd/postrider",
+		"github.com/xdg-go/scram":                 "internal/auth internal/auth/password relay/smtp relay/outbound bench/*",
 		"golang.org/x/perf/":                      "bench bench/*",
 		"github.com/prometheus/procfs":            "bench bench/*",
 		"github.com/miekg/dns":                    "internal/dns internal/dns/*",

@@ -1,0 +1,138 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+var (
+	errLine   = errors.New("too many logins wait to be checked")
+	errClosed = errors.New("the server ends")
+)
+
+// hasher computes slow hashes on a fixed number of goroutines, first come first
+// served, equal ones once.
+type hasher struct {
+	most    int
+	workers sync.WaitGroup
+
+	mu      sync.Mutex // guards following
+	wake    *sync.Cond
+	line    []*flight // [first:] waits
+	first   int
+	flights map[[32]byte]*flight // in line or under way
+	closed  bool
+}
+
+// flight is one computation and those who wait for it.
+type flight struct {
+	key     [32]byte
+	run     func() (bool, error)
+	done    chan struct{} // closed when the result is there
+	fits    bool          // guarded by done
+	err     error         // guarded by done
+	waiting int           // guarded by hasher.mu
+}
+
+func newHasher(cores, most int) *hasher {
+	h := &hasher{most: most, flights: make(map[[32]byte]*flight)}
+	h.wake = sync.NewCond(&h.mu)
+	for range cores {
+		h.workers.Go(h.work)
+	}
+	return h
+}
+
+// do returns what run returns, once its turn has come. run is not called when
+// another with the same key is under way: that one's result is returned, unless it
+// was refused by limits that are not this caller's.
+func (h *hasher) do(ctx context.Context, key [32]byte, run func() (bool, error)) (bool, error) {
+	for {
+		f, joined, err := h.enter(key, run)
+		if err != nil {
+			return false, err
+		}
+		select {
+		case <-f.done:
+			if joined && errors.Is(f.err, ErrThrottled) {
+				continue
+			}
+			return f.fits, f.err
+		case <-ctx.Done():
+			h.leave(f)
+			return false, ctx.Err()
+		}
+	}
+}
+
+func (h *hasher) enter(key [32]byte, run func() (bool, error)) (f *flight, joined bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, false, errClosed
+	}
+	if f = h.flights[key]; f != nil {
+		f.waiting++
+		return f, true, nil
+	}
+	if len(h.line)-h.first >= h.most {
+		return nil, false, errLine
+	}
+	f = &flight{key: key, run: run, done: make(chan struct{}), waiting: 1}
+	h.flights[key] = f
+	h.line = append(h.line, f)
+	h.wake.Signal()
+	return f, false, nil
+}
+
+func (h *hasher) leave(f *flight) {
+	h.mu.Lock()
+	f.waiting--
+	h.mu.Unlock()
+}
+
+// next waits for a flight that somebody still waits for; nil: the end.
+func (h *hasher) next() *flight {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		for h.first < len(h.line) {
+			f := h.line[h.first]
+			h.line[h.first] = nil
+			h.first++
+			if h.first*2 > len(h.line) {
+				h.line = append(h.line[:0], h.line[h.first:]...)
+				h.first = 0
+			}
+			if f.waiting > 0 && !h.closed {
+				return f
+			}
+			f.err = errClosed
+			delete(h.flights, f.key)
+			close(f.done)
+		}
+		if h.closed {
+			return nil
+		}
+		h.wake.Wait()
+	}
+}
+
+func (h *hasher) work() {
+	for f := h.next(); f != nil; f = h.next() {
+		f.fits, f.err = f.run()
+		h.mu.Lock()
+		delete(h.flights, f.key)
+		h.mu.Unlock()
+		close(f.done)
+	}
+}
+
+func (h *hasher) close() {
+	h.mu.Lock()
+	h.closed = true
+	h.wake.Broadcast()
+	h.mu.Unlock()
+	h.workers.Wait()
+}
