@@ -41,6 +41,8 @@ func allowed() map[string]string {
 		"internal/auth":          "internal/auth/password internal/mail internal/limit internal/metrics",
 		"internal/auth/guard":    "internal/auth",
 		"internal/auth/userfile": "internal/auth internal/auth/password",
+		"internal/auth/sqldb":    "internal/auth internal/auth/guard internal/auth/password",
+		"internal/auth/ldapdb":   "internal/auth internal/auth/guard",
 		"internal/auth/oauth":    "internal/auth internal/auth/guard",
 
 		// Level 2
@@ -122,6 +124,8 @@ func confined() map[string]string {
 		"go.uber.org/zap":                         "internal/maillog internal/app internal/demo cmd/postrider",
 		"github.com/pelletier/go-toml/":           "internal/config bench",
 		"github.com/go-jose/go-jose/":             "internal/auth/oauth",
+		"github.com/jackc/pgx/":                   "internal/auth/sqldb",
+		"github.com/go-ldap/ldap/":                "internal/auth/ldapdb",
 		"github.com/spf13/cobra":                  "cmd/*",
 		"github.com/coreos/go-systemd/":           "internal/app cmd/postrider",
 		"github.com/schollz/progressbar/":         "internal/demo bench bench/* cmd/*",

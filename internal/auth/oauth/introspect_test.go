@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"postrider/internal/auth"
 )
 
 func mustURL(t *testing.T, text string) *url.URL {
@@ -65,7 +67,7 @@ func TestIntrospection(t *testing.T) {
 			c := newChecker(t, i, introspection)
 			user, err := check(t, c, "opaque+/=")
 			got := "good"
-			if errors.Is(err, ErrToken) {
+			if errors.Is(err, auth.ErrCredentials) {
 				got = "token"
 			} else if err != nil {
 				got = "temporary"
@@ -115,7 +117,7 @@ func TestIssuerDown(t *testing.T) {
 		c := newChecker(t, i, func(o *Options) { introspection(o); o.Limits.Failures = 2 })
 		start := time.Now()
 		for range 20 {
-			if _, err := check(t, c, "a"); err == nil || errors.Is(err, ErrToken) {
+			if _, err := check(t, c, "a"); err == nil || errors.Is(err, auth.ErrCredentials) {
 				t.Errorf("got %v", err)
 			}
 		}

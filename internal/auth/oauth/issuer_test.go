@@ -17,12 +17,16 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"postrider/internal/auth"
 )
 
 const (
 	issuerName = "https://id.example.org"
 	keysURL    = "https://id.example.org/keys"
 )
+
+var _ auth.TokenChecker = (*Checker)(nil)
 
 // issuer is an identity provider behind a made-up transport.
 type issuer struct {

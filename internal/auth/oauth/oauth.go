@@ -18,9 +18,9 @@
 //     as configured, an end that lies ahead and no beginning that does. Neither
 //     "none" nor algorithms with a shared secret are ever allowed, and no key that
 //     the token itself brings or points at is used.
-//   - ErrToken means that the token is not good. Every other error is trouble of
-//     the issuer or of the way to it, and temporary: it never makes a token look
-//     bad. Neither text holds the token.
+//   - auth.ErrCredentials means that the token is not good: forged, over, or for
+//     somebody else. Every other error is trouble of the issuer or of the way to it,
+//     and temporary: it never makes a token look bad. Neither text holds the token.
 //   - Keys are fetched when they are needed and old, or when a token names one that
 //     is unknown; the latter at most once in Options.RefreshMin, so that made-up
 //     tokens do not become requests to the issuer. While it cannot be reached, keys
@@ -45,11 +45,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"postrider/internal/auth"
 	"postrider/internal/auth/guard"
 )
-
-// ErrToken means that the token is not good: forged, over, or for somebody else.
-var ErrToken = errors.New("token is not valid")
 
 // MaxToken is how long a token may be, in bytes.
 const MaxToken = 16 << 10
@@ -150,7 +148,8 @@ func (c *Checker) Close() error {
 	return nil
 }
 
-// Check returns the user that a token stands for; ErrToken when it stands for none.
+// Check returns the user that a token stands for; auth.ErrCredentials when it stands
+// for none.
 func (c *Checker) Check(ctx context.Context, token string) (user string, err error) {
 	if token == "" || len(token) > MaxToken || strings.ContainsFunc(token, notPrintable) {
 		return "", refused("it has not the form of a token")
@@ -161,8 +160,10 @@ func (c *Checker) Check(ctx context.Context, token string) (user string, err err
 	return c.introspect(ctx, token)
 }
 
-// refused is ErrToken with a reason for the log.
-func refused(why string) error { return fmt.Errorf("%w: %s", ErrToken, why) }
+// refused is auth.ErrCredentials with a reason for the log.
+func refused(why string) error {
+	return fmt.Errorf("%w: the token is not good: %s", auth.ErrCredentials, why)
+}
 
 func notPrintable(r rune) bool { return r <= ' ' || r >= 0x7f }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"postrider/internal/auth"
 	"postrider/internal/auth/guard"
 )
 
@@ -87,8 +88,8 @@ func TestSigned(t *testing.T) {
 			switch {
 			case one.good && (err != nil || user != "ann@example.org"):
 				t.Errorf("got %q, %v", user, err)
-			case !one.good && (!errors.Is(err, ErrToken) || user != ""):
-				t.Errorf("got %q, %v; want ErrToken", user, err)
+			case !one.good && (!errors.Is(err, auth.ErrCredentials) || user != ""):
+				t.Errorf("got %q, %v; want ErrCredentials", user, err)
 			case err != nil && one.token != "" && strings.Contains(err.Error(), one.token):
 				t.Error("the error holds the token")
 			}
@@ -120,7 +121,7 @@ func TestKeys(t *testing.T) {
 		}
 		fails := func(id string, want bool, requests int) {
 			t.Helper()
-			if _, err := check(t, c, token(id)); err == nil || errors.Is(err, ErrToken) != want || i.requests != requests {
+			if _, err := check(t, c, token(id)); err == nil || errors.Is(err, auth.ErrCredentials) != want || i.requests != requests {
 				t.Fatalf("key %s: %v after %d requests, want %d", id, err, i.requests, requests)
 			}
 		}
