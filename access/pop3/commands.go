@@ -100,7 +100,7 @@ func (s *session) transact(v verb, arg []byte) {
 // clear and must not survive the handshake, so a client that sends any is cut off.
 func (s *session) stls() {
 	switch {
-	case s.TLS != nil:
+	case s.TLS != 0:
 		s.fail(replyInTLS)
 	case s.o.TLS == nil:
 		s.fail(replyNotOffered)
@@ -144,7 +144,7 @@ func (s *session) quit() {
 // where it can be used.
 func (s *session) capa() {
 	b := append(s.w.Room(replyRoom), "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\n"...)
-	if s.o.TLS != nil && s.TLS == nil && s.drop == nil {
+	if s.o.TLS != nil && s.TLS == 0 && s.drop == nil {
 		b = append(b, "STLS\r\n"...)
 	}
 	b = s.appendLogins(b)

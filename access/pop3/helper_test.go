@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,13 @@ import (
 	"postrider/access/pop3"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(idleEnv); kind != "" {
+		serveIdle(kind)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // password is that of every user of the tests.
 const password = "correct horse"

@@ -29,12 +29,12 @@ const mechanismPlain = "PLAIN"
 
 // mayUsePassword reports whether the client may send its password as it is.
 func (s *session) mayUsePassword() bool {
-	return (s.TLS != nil || !s.o.RequireTLS) && slices.Contains(s.o.Auth.Mechanisms(&s.Conn), mechanismPlain)
+	return (s.TLS != 0 || !s.o.RequireTLS) && slices.Contains(s.o.Auth.Mechanisms(&s.Conn), mechanismPlain)
 }
 
 // appendLogins appends what CAPA says of the ways to log in.
 func (s *session) appendLogins(b []byte) []byte {
-	if s.TLS == nil && s.o.RequireTLS {
+	if s.TLS == 0 && s.o.RequireTLS {
 		return b
 	}
 	if s.mayUsePassword() {

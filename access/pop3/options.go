@@ -69,10 +69,11 @@ type Limits struct {
 	Login     time.Duration // from the greeting to a login, absolute; 0: 180 s
 	Stress    time.Duration // the same while nine of ten Connections are open; 0: 10 s
 	// Command is the time from one reply to the end of the next command once the
-	// client is logged in, absolute; 0: 10 minutes, which is the least that RFC
-	// 1939 section 3 allows.
+	// client is logged in, absolute; 0: a little more than the 10 minutes that RFC
+	// 1939 section 3 asks for, since deadlines may be a second early.
 	Command time.Duration
 	Write   time.Duration // for a client to take a block of replies; 0: 60 s
+	Park    time.Duration // of waiting until a session gives up its stack; 0: 2 s
 	Linger  time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
 }
 
@@ -85,8 +86,9 @@ const (
 	defaultHandshake    = 10 * time.Second
 	defaultLogin        = 180 * time.Second
 	defaultStress       = 10 * time.Second
-	defaultCommand      = 10 * time.Minute
+	defaultCommand      = 10*time.Minute + 5*time.Second
 	defaultWrite        = 60 * time.Second
+	defaultPark         = 2 * time.Second
 	defaultLinger       = time.Second
 )
 
@@ -102,6 +104,7 @@ func (l Limits) withDefaults() Limits {
 	l.Stress = cmp.Or(l.Stress, defaultStress)
 	l.Command = cmp.Or(l.Command, defaultCommand)
 	l.Write = cmp.Or(l.Write, defaultWrite)
+	l.Park = cmp.Or(l.Park, defaultPark)
 	l.Linger = cmp.Or(l.Linger, defaultLinger)
 	return l
 }
@@ -129,9 +132,9 @@ type Conn struct {
 	Remote   netip.AddrPort // zero for a unix socket
 	Local    netip.AddrPort // zero for a unix socket
 	Listener string         // as configured
-	TLS      *tls.ConnectionState
-	User     string      // who is logged in; "": nobody
-	Ended    wire.Reason // why the session ended
+	TLS      uint16         // its version as crypto/tls numbers them; 0 in clear
+	User     string         // who is logged in; "": nobody
+	Ended    wire.Reason    // why the session ended
 }
 
 // EventKind says what an Event tells.

@@ -152,6 +152,5 @@ func (s *Server) handle(c *wire.Conn) {
 	c.SetWriteTimeout(l.Write)
 	x.m.Accepted.Add(1)
 	x.m.Connections.Add(1)
-	defer x.m.Connections.Add(-1)
 	x.run()
 }

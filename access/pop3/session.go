@@ -27,6 +27,7 @@ type session struct {
 	name     []byte // argument of USER
 	ended    bool   // the session is over
 	linger   bool   // and its last reply must not be lost
+	parked   bool   // it waits without a goroutine of its own
 	errors   int    // -ERR given
 	failures int    // failed logins
 
@@ -38,22 +39,48 @@ type session struct {
 	updated   int // messages removed
 }
 
-// run holds the session from the first octet to the last.
+// run begins the session.
 func (s *session) run() {
-	defer s.leave()
+	defer s.finish()
 	defer s.guard()
 	s.began = time.Now()
 	if s.o.ImplicitTLS && !s.handshake() {
+		s.ended = true
 		return
 	}
 	s.greet()
+	s.loop()
+}
+
+// Resume goes on with a session that has parked.
+func (s *session) Resume() {
+	defer s.finish()
+	defer s.guard()
+	s.parked = false
+	s.loop()
+}
+
+// loop does commands until the session ends or parks.
+func (s *session) loop() {
 	for !s.ended {
-		if line, ok := s.readLine(s.lim.CommandBytes); ok {
+		line, ok := s.readLine(s.lim.CommandBytes, true)
+		if s.parked {
+			return
+		}
+		if ok {
 			s.command(line)
 		}
 	}
 	if s.linger {
 		s.w.Linger(s.lim.Linger)
+	}
+}
+
+// finish lets go of what a session holds that will not go on.
+func (s *session) finish() {
+	if !s.parked {
+		s.leave()
+		s.m.Connections.Add(-1)
 	}
 }
 
@@ -118,15 +145,16 @@ func (s *session) handshake() bool {
 		return false
 	}
 	s.m.Handshakes.Add(1)
-	s.TLS = s.w.TLS()
+	s.TLS = s.w.TLS().Version
 	return true
 }
 
 // readLine returns the next line of at most limit octets without its CRLF; false
-// means that there is none and what had to be said was said. The time to the whole
-// line is one absolute span, so that sending octet by octet gains nothing.
-func (s *session) readLine(limit int) ([]byte, bool) {
-	skipping := false
+// means that there is none and what had to be said was said, or that the session has
+// parked. The time to the whole line is one absolute span, so that sending octet by
+// octet gains nothing.
+func (s *session) readLine(limit int, mayPark bool) ([]byte, bool) {
+	skipping, grace := false, mayPark
 	for {
 		if s.w.Draining() {
 			s.stop(replyDrain, wire.ReasonDrain)
@@ -147,33 +175,44 @@ func (s *session) readLine(limit int) ([]byte, bool) {
 		if s.waiting.IsZero() {
 			s.waiting = time.Now()
 		}
-		last := s.patience()
-		if err := s.w.Fill(); err != nil {
-			if !last && errors.Is(err, wire.ErrTimeout) {
-				continue
-			}
+		last := s.patience(grace)
+		err := s.w.Fill()
+		switch {
+		case err == nil:
+		case last || !errors.Is(err, wire.ErrTimeout):
 			s.lost(err)
 			return nil, false
+		case grace && !skipping:
+			grace = false
+			s.patience(false)
+			if s.parked = s.w.Park(s); s.parked {
+				return nil, false
+			}
 		}
 	}
 }
 
 // patience sets how long the next read may wait, and reports whether that is the
-// last of it: who is not logged in looks again and again whether others need the
-// place. Who is has the time that RFC 1939 section 3 grants.
-func (s *session) patience() (last bool) {
-	if s.drop != nil {
-		s.w.ReadBy(s.waiting.Add(s.lim.Command), s.lim.Command)
-		return true
-	}
-	by, span := s.began.Add(s.lim.Login), s.lim.Login
+// last of it. Who is not logged in looks again and again whether others need the
+// place; who is has the time that RFC 1939 section 3 grants. With grace it is no
+// longer than it takes to park.
+func (s *session) patience(grace bool) (last bool) {
+	by, span := s.waiting.Add(s.lim.Command), s.lim.Command
 	last = true
-	if s.lim.Stress < span {
-		if s.w.Crowded(s.lim.Connections) {
-			span = s.lim.Stress
-			by = s.waiting.Add(span)
-		} else if look := time.Now().Add(s.lim.Stress); look.Before(by) {
-			by, last = look, false
+	if s.drop == nil {
+		by, span = s.began.Add(s.lim.Login), s.lim.Login
+		if s.lim.Stress < span {
+			if s.w.Crowded(s.lim.Connections) {
+				span = s.lim.Stress
+				by = s.waiting.Add(span)
+			} else if look := time.Now().Add(s.lim.Stress); look.Before(by) {
+				by, last = look, false
+			}
+		}
+	}
+	if grace {
+		if park := time.Now().Add(s.lim.Park); park.Before(by) {
+			by, last = park, false
 		}
 	}
 	s.w.ReadBy(by, span)

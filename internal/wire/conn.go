@@ -16,7 +16,8 @@ const coarse = time.Second
 type Conn struct {
 	base  net.Conn        // as accepted; never changes
 	nc    net.Conn        // base, or TLS over it
-	raw   syscall.RawConn // base's descriptor while in clear; nil: no descriptor to read from
+	sock  syscall.RawConn // base's descriptor; nil: none
+	raw   syscall.RawConn // sock while in clear; nil: not to be read from
 	tried func(fd uintptr) bool
 	srv   *Server
 
@@ -40,8 +41,9 @@ type Conn struct {
 	until           time.Time // deadline that the session wants for reads
 	slack           time.Duration
 	writeTimeout    time.Duration
-	busy            bool // a drain must not interrupt
-	poked           bool // the drain's wake-up was seen
+	busy            bool   // a drain must not interrupt
+	poked           bool   // the drain's wake-up was seen
+	parked          Parked // who goes on when there is input; nil: the session runs
 
 	prev, next *Conn // the server's list, guarded by Server.mu
 	one        [1]byte
@@ -55,7 +57,7 @@ func newConn(base net.Conn, s *Server) *Conn {
 	switch base.(type) {
 	case *net.TCPConn, *net.UnixConn:
 		if raw, err := base.(syscall.Conn).SyscallConn(); err == nil {
-			c.raw = raw
+			c.sock, c.raw = raw, raw
 			c.tried = c.tryRead
 		}
 	}

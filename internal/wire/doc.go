@@ -8,6 +8,11 @@
 // would block, or when its bounded buffer is full. Deadlines are coarse: one that
 // moves by less than a second is not set again.
 //
+// A session may also park: until there is input it then has no more than a fresh
+// goroutine, since a stack that has once grown would stay as large while it waits.
+// 10,000 parked connections take some 48 MB in clear and 137 MB by TLS, of which
+// crypto/tls keeps 90.
+//
 // A Server never starts a goroutine for a connection that it refuses, does not
 // spin when descriptors run out, and turns a panic of one session into the end of
 // that session alone.

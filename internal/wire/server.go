@@ -228,16 +228,32 @@ func (s *Server) remove(c *Conn) {
 	}
 }
 
-// run is the goroutine of one session.
+// run is the goroutine of one session, or of what it does between two parkings.
 func (s *Server) run(c *Conn) {
+	defer s.rest(c)
+	defer s.recover(c)
+	if p := c.parked; p != nil {
+		c.parked = nil
+		p.Resume()
+	} else {
+		s.o.Handle(c)
+	}
+	if c.parked == nil {
+		ignore(c.Flush())
+	}
+}
+
+// rest ends a session, or lets it wait if it has parked.
+func (s *Server) rest(c *Conn) {
+	if c.parked != nil {
+		go s.await(c)
+		return
+	}
 	defer s.sessions.Done()
 	defer s.closed(c)
 	defer s.remove(c)
 	defer s.census.leave(c.remote.Addr())
-	defer c.close()
-	defer s.recover(c)
-	s.o.Handle(c)
-	ignore(c.Flush())
+	c.close()
 }
 
 func (s *Server) closed(c *Conn) {
@@ -252,7 +268,7 @@ func (s *Server) recover(c *Conn) {
 	if v == nil {
 		return
 	}
-	c.reason = ReasonPanic
+	c.reason, c.parked = ReasonPanic, nil
 	if s.o.Panicked != nil {
 		s.o.Panicked(c, v, debug.Stack())
 	}
