@@ -28,7 +28,7 @@ const maxRounds = 5
 
 // Mechanisms returns what may be offered to a client, the best first. PLAIN, LOGIN
 // and the OAuth ones, which show a secret, are only for encrypted connections (RFC
-// 4616 section 6), or from loopback where that is configured.
+// 4616 section 6), or where the listener takes passwords in clear (Attempt.Clear).
 func (a *Authenticator) Mechanisms(at *Attempt) []string {
 	list := make([]string, 0, 6)
 	for _, m := range [...]string{ScramPlus, Scram, Plain, Login, OAuthBearer, XOAuth2} {
@@ -56,7 +56,7 @@ func (a *Authenticator) available(at *Attempt, mechanism string) error {
 	default:
 		return ErrMechanism
 	}
-	if !at.TLS && !(o.Clear && at.Client.Unmap().IsLoopback()) {
+	if !at.TLS && !at.Clear {
 		return ErrEncryption
 	}
 	return nil

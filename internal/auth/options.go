@@ -22,8 +22,6 @@ type Options struct {
 	// and salts of unknown users are made. nil, or when it returns nothing: app
 	// passwords never fit, and such salts change with each start.
 	Secret func() []byte
-	// Clear allows PLAIN and LOGIN without TLS from loopback addresses.
-	Clear bool
 	// Cores is how many slow hashes are computed at a time; 0: half of the cores, at
 	// least one.
 	Cores int
@@ -78,6 +76,8 @@ type Attempt struct {
 	Session  uint64
 	// TLS says that the connection is encrypted.
 	TLS bool
+	// Clear says that this listener takes passwords without TLS from this client.
+	Clear bool
 	// Binding is the state of the TLS connection, for SCRAM-SHA-256-PLUS; nil: not
 	// offered.
 	Binding *tls.ConnectionState
