@@ -86,6 +86,7 @@ func rootCommand() *cobra.Command {
 		logCommand(load),
 		statusCommand(load),
 		explainCommand(load),
+		userCommand(load),
 	)
 	return root
 }

@@ -169,3 +169,14 @@ func argonCost(s string) (m, t, p uint32, ok bool) {
 func argonBearable(m, t, p uint32) bool {
 	return m >= 8*p && p <= 16 && m <= 256*1024 && uint64(m)*uint64(t) <= 4*1024*1024
 }
+
+// Kind names the form of a stored password for people: "argon2id", "2y", "SSHA".
+func Kind(stored string) string {
+	if end := strings.IndexByte(stored, '}'); strings.HasPrefix(stored, "{") && end > 0 {
+		return stored[1:end]
+	}
+	if part := strings.SplitN(stored, "$", 3); len(part) == 3 {
+		return part[1]
+	}
+	return ""
+}

@@ -24,7 +24,7 @@ func parseScheme(stored string) (parsed, error) {
 	name, hexadecimal := strings.CutSuffix(name, ".HEX")
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ".B64"), ".BASE64")
 	switch name {
-	case "PLAIN", "CLEAR", "CLEARTEXT", "PLAIN-TRUNC":
+	case "PLAIN", "CLEAR", "CLEARTEXT":
 		return parsePlain(rest)
 	case "CRYPT", "BLF-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "MD5-CRYPT", "MD5", "ARGON2", "ARGON2I", "ARGON2ID":
 		if strings.HasPrefix(rest, "$") { // "{MD5}" is a digest elsewhere, and MD5-crypt with Dovecot

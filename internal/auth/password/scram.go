@@ -97,3 +97,6 @@ func ParseScram(text string) (*Scram, error) {
 	}
 	return s, nil
 }
+
+// NewScramOf makes the keys of another password with the salt and rounds of s.
+func NewScramOf(plain []byte, s *Scram) (*Scram, error) { return derive(plain, s.Salt, s.Iterations) }
