@@ -109,6 +109,15 @@ func (c *Conn) SetBulk(bulk bool) { c.bulk = bulk }
 // SetWriteTimeout sets how long one write may take. The default is a minute.
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.writeTimeout = d }
 
+// Rest writes what was gathered and gives back the buffers that hold nothing, before
+// the session waits for something else than its peer. A failed write shows in Fill.
+func (c *Conn) Rest() {
+	ignore(c.Flush()) // it is sticky
+	if c.r == c.w {
+		c.release()
+	}
+}
+
 // ReadBy sets the moment after which Fill gives up. Near deadlines of timeout are
 // not told apart: it may be early by an eighth of timeout, a second at most.
 func (c *Conn) ReadBy(t time.Time, timeout time.Duration) {

@@ -22,6 +22,7 @@ type MailParams struct {
 	Body       BodyType    // BODY (RFC 6152)
 	SMTPUTF8   bool        // RFC 6531
 	Return     mail.Return // RET (RFC 3461 section 4.3)
+	Auth       bool        // AUTH was given (RFC 4954 section 5); who is named there is not believed, so it is not kept
 	EnvelopeID []byte      // ENVID as sent, still in xtext (RFC 3461 section 4.4)
 }
 
@@ -200,6 +201,7 @@ func (p *MailParams) parse(rest []byte) mail.Status {
 		smtputf8
 		ret
 		envid
+		submitter
 	)
 	seen := 0
 	for len(rest) > 0 {
@@ -241,6 +243,9 @@ func (p *MailParams) parse(rest []byte) mail.Status {
 		case is(key, "ENVID"):
 			bit, ok = envid, ok && len(value) <= MaxEnvelopeID && validXtext(value)
 			p.EnvelopeID = value
+		case is(key, keyAuth): // "<>" or an address in xtext
+			bit, ok = submitter, ok && len(value) <= MaxOriginal && (string(value) == "<>" || validXtext(value))
+			p.Auth = true
 		default:
 			return statusUnknown // RFC 5321 section 4.1.1.11
 		}

@@ -38,6 +38,10 @@ func (e *engine) command(line []byte) {
 		e.refuseLine(replyNeedTLS, ruleTLS)
 		return
 	}
+	if e.o.RequireLogin && e.User == nil && needsLogin(verb) {
+		e.refuseLine(replyNeedLogin, ruleAuth)
+		return
+	}
 	e.dispatch(verb, arg)
 }
 
@@ -81,7 +85,9 @@ func (e *engine) dispatch(verb smtp.Verb, arg []byte) {
 		e.give(replyHelp, "")
 	case smtp.VerbStartTLS:
 		e.startTLS(arg)
-	case smtp.VerbExpn, smtp.VerbEtrn, smtp.VerbTurn, smtp.VerbAuth:
+	case smtp.VerbAuth:
+		e.auth(arg)
+	case smtp.VerbExpn, smtp.VerbEtrn, smtp.VerbTurn:
 		e.give(replyNotOffered, ruleNotOffered)
 	default:
 		e.give(replyUnknown, ruleSyntax)
@@ -93,7 +99,7 @@ func (e *engine) dispatch(verb smtp.Verb, arg []byte) {
 // 4.5.3.1.4 and 4.1.1.11); octets above 127 may stand in addresses only.
 func (e *engine) checkLine(verb smtp.Verb, line []byte) (mail.Status, string) {
 	long := verb == smtp.VerbMail || verb == smtp.VerbRcpt
-	if !long && len(line)+2 > e.lim.CommandBytes {
+	if !long && verb != smtp.VerbAuth && len(line)+2 > e.lim.CommandBytes {
 		return replyLineLong, ruleLine
 	}
 	for _, c := range line {
@@ -186,6 +192,10 @@ func (e *engine) hello(verb smtp.Verb, arg []byte) {
 	if e.offersRequireTLS() {
 		x.Set |= smtp.RequireTLS
 	}
+	if list := e.mechanisms(); list != "" {
+		x.Set |= smtp.Auth
+		x.AuthText = []byte(list)
+	}
 	e.w.Add(x.AppendReply(e.w.Room(replyRoom), e.o.Hostname))
 }
 
@@ -216,6 +226,7 @@ func (e *engine) startTLS(arg []byte) {
 		// All knowledge from before is forgotten (RFC 3207 section 4.2).
 		e.greeted, e.ESMTP = false, false
 		e.helo, e.Helo = e.helo[:0], nil
+		e.User = nil
 	}
 }
 
@@ -244,6 +255,10 @@ func (e *engine) mail(arg []byte) {
 	from, s := smtp.ParseMail(arg, &e.mp)
 	if !s.IsZero() {
 		e.give(s, ruleSyntax)
+		return
+	}
+	if e.mp.Auth && !e.offersAuth() {
+		e.give(replyParameter, ruleSyntax)
 		return
 	}
 	if e.mp.Size > e.lim.MessageBytes { // RFC 1870 section 6.1

@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"runtime/debug"
 	"time"
@@ -28,6 +30,7 @@ const (
 	ruleLoop       = "loop"
 	ruleEndings    = "line_endings"
 	ruleTLS        = "tls"
+	ruleAuth       = "auth"
 	ruleTimeout    = "timeout"
 	ruleDrain      = "drain"
 	ruleLate       = "late"
@@ -43,6 +46,11 @@ type engine struct {
 	m   *Metrics
 	h   Session
 	lc  LoopChecker // h, when it is one
+
+	life    context.Context // of the server: it ends as a drain begins
+	logins  int             // that failed
+	inLogin bool            // the line that is awaited belongs to an exchange
+	sasl    []byte          // decoded response; nil but during AUTH
 
 	greeted bool // EHLO, HELO or LHLO was accepted
 	ended   bool // the session is over
@@ -127,7 +135,7 @@ func (e *engine) guard() {
 	e.w.Add(smtp.AppendReply(e.w.Room(replyRoom), replyPanic))
 	if e.o.Events != nil {
 		e.o.Events(RejectEvent{
-			Conn: &e.Conn, Command: e.verb.String(), Argument: e.arg, Status: replyPanic,
+			Conn: &e.Conn, Command: e.verb.String(), Argument: e.argument(), Status: replyPanic,
 			Rule: rulePanic, Panic: v, PanicText: debug.Stack(),
 		})
 	}
@@ -207,7 +215,7 @@ func (e *engine) readLine() ([]byte, bool) {
 		}
 		line, ok := e.w.Line()
 		switch {
-		case ok && (skipping || len(line)+2 > e.lim.ParamsBytes):
+		case ok && (skipping || len(line)+2 > e.lim.ParamsBytes && len(line)+2 > e.longest(line)):
 			if !skipping {
 				verb, _ = smtp.ParseCommand(line)
 			}
@@ -218,7 +226,7 @@ func (e *engine) readLine() ([]byte, bool) {
 			e.waiting = time.Time{}
 			return line, true
 		}
-		if b := e.w.Buffered(); len(b) >= e.lim.ParamsBytes {
+		if b := e.w.Buffered(); len(b) >= e.lim.ParamsBytes && len(b) >= e.longest(b) {
 			if !skipping {
 				verb, _ = smtp.ParseCommand(b)
 			}
@@ -238,6 +246,17 @@ func (e *engine) readLine() ([]byte, bool) {
 		}
 		e.arrived = time.Now()
 	}
+}
+
+// longest is how long a line may be that is too long for a command with parameters.
+func (e *engine) longest(line []byte) int {
+	if e.inLogin {
+		return maxSASLLine
+	}
+	if verb, _ := smtp.ParseCommand(line); verb == smtp.VerbAuth && e.offersAuth() {
+		return maxSASLLine
+	}
+	return e.lim.ParamsBytes
 }
 
 // patience sets how long the next read may wait for a command, and reports whether
@@ -260,7 +279,13 @@ func (e *engine) patience() (last bool) {
 
 // tooLong answers a line that was read over. Behind a BDAT its chunk follows.
 func (e *engine) tooLong(verb smtp.Verb) {
-	e.verb, e.arg = smtp.VerbUnknown, nil
+	e.arg = nil
+	if e.inLogin || verb == smtp.VerbAuth && e.offersAuth() {
+		e.verb = smtp.VerbAuth
+		e.give(replySASLLong, ruleLine)
+		return
+	}
+	e.verb = smtp.VerbUnknown
 	if verb == smtp.VerbBdat {
 		e.stopInChunk(replyLineLong, ruleLine)
 		return
@@ -321,11 +346,27 @@ func (e *engine) event(command string, s mail.Status, rule string) {
 	if e.o.Events == nil {
 		return
 	}
-	ev := RejectEvent{Conn: &e.Conn, Command: command, Argument: e.arg, Status: s, Rule: rule}
+	ev := RejectEvent{Conn: &e.Conn, Command: command, Argument: e.argument(), Status: s, Rule: rule}
 	if e.open {
 		ev.Sender = e.sender
 	}
 	e.o.Events(ev)
+}
+
+// argument is what of the command in hand may be told: a path, or the words behind a
+// command that has none. What else a client says may be a password.
+func (e *engine) argument() []byte {
+	switch e.verb {
+	case smtp.VerbUnknown, smtp.VerbAuth:
+		return nil
+	case smtp.VerbMail, smtp.VerbRcpt:
+		start, end := bytes.IndexByte(e.arg, '<'), len(bytes.TrimRight(e.arg[:pathEnd(e.arg)], " "))
+		if start < 0 || end <= start || e.arg[end-1] != '>' {
+			return nil
+		}
+		return e.arg[start:end]
+	}
+	return e.arg
 }
 
 // stop gives a last reply and ends the session. An empty rule means that the

@@ -40,6 +40,14 @@ type Options struct {
 	ImplicitTLS bool
 	// RequireTLS refuses MAIL in clear with 530 5.7.0 (RFC 3207 section 4).
 	RequireTLS bool
+	// Auth checks logins; nil, or LMTP: AUTH is not offered.
+	Auth Authenticator
+	// RequireLogin refuses MAIL and what is about mail with 530 5.7.0 before a login
+	// (RFC 4954 section 6): nobody is trusted for the place that he calls from.
+	RequireLogin bool
+	// ClearLogin reports clients whose connection counts as protected though it is in
+	// clear, so that passwords may come by it. nil: none.
+	ClearLogin func(netip.Addr) bool
 	// Limits bound what a client may take.
 	Limits Limits
 	// LineEndings is what becomes of a bare CR or LF in a message.
@@ -64,6 +72,7 @@ type Limits struct {
 	Recipients     int   // accepted recipients of a transaction (452 above); 0: 1000
 	RecipientsOver int   // RCPT commands refused for that before 421; 0: 1000
 	CommandBytes   int   // command line with its CRLF (RFC 5321 section 4.5.3.1.4); 0: 512
+	Logins         int   // failed ones of a session (421 for the last); 0: 5
 	ParamsBytes    int   // MAIL and RCPT line with its CRLF; 0: 2048, at most 8192
 	Junk           int   // commands that lead to no message, between two messages (421 above); 0: 100
 	Errors         int   // commands answered 5xx in a session, recipients refused by policy aside (421 above); 0: 100
@@ -73,6 +82,7 @@ type Limits struct {
 
 	GreetDelay time.Duration // wait before the greeting for a client that talks first; 0: look once, do not wait
 	Handshake  time.Duration // TLS handshake, absolute; 0: 10 s
+	Login      time.Duration // for one login to be checked, its delay included; 0: 60 s
 	Command    time.Duration // from one reply to the end of the next command, absolute; 0: 300 s
 	Stress     time.Duration // the same while nine of ten Connections are open; 0: 10 s
 	Write      time.Duration // for a client to take a block of replies; 0: 60 s
@@ -123,6 +133,8 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.Junk, defaultJunk)
 	orElse(&l.Errors, defaultErrors)
 	orElse(&l.ConnectionsPerClient, defaultPerClient)
+	orElse(&l.Logins, defaultLogins)
+	orElse(&l.Login, defaultLogin)
 	orElse(&l.Handshake, defaultHandshake)
 	orElse(&l.Command, defaultCommand)
 	orElse(&l.Stress, defaultStress)
@@ -157,7 +169,7 @@ type Metrics struct {
 type RejectEvent struct {
 	Conn      *Conn       // facts of the connection; only its address is set when it got no session
 	Command   string      // "CONNECT", "EHLO", "MAIL", "RCPT", "DATA", ..., "UNKNOWN"
-	Argument  []byte      // rest of the command line as it came: raw octets of a stranger, valid until Events returns
+	Argument  []byte      // raw octets of a stranger, valid until Events returns: of MAIL and RCPT the path with its brackets, of others the rest of the line; of what may hold a password nothing
 	Sender    []byte      // canonical reverse-path of the open transaction, else nil; valid until Events returns
 	Status    mail.Status // as sent
 	Rule      string      // the engine's rule that spoke ("syntax", "order", "junk", "recipients", ...), or "handler"

@@ -298,33 +298,35 @@ func TestNoAllocations(t *testing.T) {
 	nc := dialHello(t, dialAddr(t, dial))
 	bdat := []byte(begin + "BDAT 4096 LAST\r\n" + string(corpus(4096)))
 	data, replies := transaction(4 << 10)
-	send := func(b []byte, replies int) func() {
-		buf := make([]byte, 4096)
-		return func() {
-			if _, err := nc.Write(b); err != nil {
-				t.Fatal(err)
-			}
-			for got := 0; got < replies; {
-				n, err := nc.Read(buf)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, c := range buf[:n] {
-					if c == '\n' {
-						got++
-					}
-				}
-			}
-		}
-	}
 	runtime.GC()
-	for name, f := range map[string]func(){"DATA": send(data, replies), "BDAT": send(bdat, 3)} {
+	for name, f := range map[string]func(){"DATA": exchange(t, nc, data, replies), "BDAT": exchange(t, nc, bdat, 3)} {
 		if n := testing.AllocsPerRun(1000, f); n > 0 && !raceEnabled {
 			t.Errorf("%v allocations a message by %s", n, name)
 		}
 	}
 	if err := nc.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// exchange returns a function that sends b and reads so many lines.
+func exchange(t testing.TB, nc net.Conn, b []byte, lines int) func() {
+	buf := make([]byte, 4096)
+	return func() {
+		if _, err := nc.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		for got := 0; got < lines; {
+			n, err := nc.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range buf[:n] {
+				if c == '\n' {
+					got++
+				}
+			}
+		}
 	}
 }
 

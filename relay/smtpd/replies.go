@@ -29,6 +29,7 @@ var (
 	replyInChunks     = mail.NewStatus(503, 5, 5, 1, "The text is being sent by BDAT")
 	replyInTLS        = mail.NewStatus(503, 5, 5, 1, "TLS is on already")
 	replyNoRecipients = mail.NewStatus(554, 5, 5, 1, "No valid recipients")
+	replyParameter    = mail.NewStatus(555, 5, 5, 4, "Parameter not known")
 	replyNeedTLS      = mail.NewStatus(530, 5, 7, 0, "Say STARTTLS first")
 	replyNoTLS        = mail.NewStatus(454, 4, 7, 0, "TLS is not available now")
 	replyTooBig       = mail.NewStatus(552, 5, 3, 4, "Message is too big")

@@ -40,6 +40,8 @@ type Server struct {
 	wire     *wire.Server
 	none     Metrics // counts for nobody
 	limits   atomic.Pointer[resolved]
+	life     context.Context // of logins that are being checked: it ends as a drain begins
+	end      context.CancelFunc
 }
 
 // resolved is a snapshot of options with its limits, of which all its sessions
@@ -55,6 +57,7 @@ type resolved struct {
 // nil gives the server its own.
 func NewServer(listener string, census *wire.Census, options func() *Options) *Server {
 	s := &Server{listener: listener, options: options}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.wire = wire.NewServer(wire.Options{
 		Handle:   s.handle,
 		Limits:   s.connectionLimits,
@@ -79,17 +82,26 @@ func (s *Server) ServeShared(l net.Listener) error { return s.wire.ServeShared(l
 // receiving a text, lets those texts finish with their replies, and returns nil
 // when all sessions have ended. When ctx ends first it cuts the rest and returns
 // the cause.
-func (s *Server) Shutdown(ctx context.Context) error { return s.wire.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.end()
+	return s.wire.Shutdown(ctx)
+}
 
 // Drain begins what Shutdown does and returns at once.
-func (s *Server) Drain() error { return s.wire.Drain() }
+func (s *Server) Drain() error {
+	s.end()
+	return s.wire.Drain()
+}
 
 // Settle waits for the sessions as Shutdown does, and goes on telling new clients
 // 421 until Shutdown or Close.
 func (s *Server) Settle(ctx context.Context) error { return s.wire.Settle(ctx) }
 
 // Close cuts all sessions at once without waiting for them; Wait does.
-func (s *Server) Close() error { return s.wire.Close() }
+func (s *Server) Close() error {
+	s.end()
+	return s.wire.Close()
+}
 
 // Wait returns when no session is left. It must follow Settle, Shutdown or Close.
 func (s *Server) Wait() { s.wire.Wait() }
@@ -149,7 +161,7 @@ const commandConnect = "CONNECT"
 // handle holds one session.
 func (s *Server) handle(c *wire.Conn) {
 	o, l := s.resolve()
-	e := &engine{w: c, o: o, lim: l, m: s.metrics(o)}
+	e := &engine{w: c, o: o, lim: l, m: s.metrics(o), life: s.life}
 	e.ID, e.Remote, e.Local, e.Listener = c.ID(), c.Remote(), c.Local(), s.listener
 	e.lmtp = o.LMTP
 	e.text.Normalize = o.LineEndings == Normalize

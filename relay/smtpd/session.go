@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"postrider/internal/auth"
 	"postrider/internal/mail"
 	"postrider/internal/wire"
 	"postrider/relay/smtp"
@@ -61,6 +62,7 @@ type Conn struct {
 	Helo     []byte         // argument of the last EHLO, HELO or LHLO; valid until the next one
 	ESMTP    bool           // EHLO or LHLO was given
 	TLS      *tls.ConnectionState
+	User     *auth.User  // who logged in; nil: nobody
 	Ended    wire.Reason // why the session ended; set when Session.Close is called
 
 	// Of the open transaction: the sender asks for TLS on all of the way (RFC 8689
@@ -89,6 +91,8 @@ func (c *Conn) protocol() string {
 		return "LMTPS"
 	case c.lmtp:
 		return "LMTP"
+	case c.User != nil:
+		return c.userProtocol()
 	case c.smtputf8 && c.TLS != nil:
 		return "UTF8SMTPS"
 	case c.smtputf8:
@@ -99,6 +103,19 @@ func (c *Conn) protocol() string {
 		return "ESMTP"
 	}
 	return "SMTP"
+}
+
+// userProtocol is protocol of a session with a login, which EHLO precedes.
+func (c *Conn) userProtocol() string {
+	switch {
+	case c.smtputf8 && c.TLS != nil:
+		return "UTF8SMTPSA"
+	case c.smtputf8:
+		return "UTF8SMTPA"
+	case c.TLS != nil:
+		return "ESMTPSA"
+	}
+	return "ESMTPA"
 }
 
 // TLSVersion returns "TLSv1.3" and the like, or "" in clear.
