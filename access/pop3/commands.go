@@ -7,6 +7,10 @@ import (
 // command does one command line.
 func (s *session) command(line []byte) {
 	v, arg := parse(line)
+	if len(line)+2 > s.lim.CommandBytes && v != verbAuth {
+		s.fail(replyLong)
+		return
+	}
 	if v != verbPass {
 		arg = trimRight(arg) // some clients end a line with a space
 	}

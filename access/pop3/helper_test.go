@@ -20,6 +20,8 @@ import (
 	"go.uber.org/goleak"
 
 	"postrider/access/pop3"
+	"postrider/internal/auth"
+	hash "postrider/internal/auth/password"
 )
 
 func TestMain(m *testing.M) {
@@ -76,23 +78,41 @@ func (h *house) event(e pop3.Event) {
 	h.events = append(h.events, e)
 }
 
-func (h *house) Mechanisms(c *pop3.Conn) []string { return []string{"PLAIN", "LOGIN"} }
-
-func (h *house) Password(_ context.Context, _ *pop3.Conn, name string, given []byte) (string, error) {
-	switch {
-	case name == "panic":
-		panic("a broken authenticator")
-	case name == "down":
-		return "", errors.New("no database")
-	case name == "throttled":
-		return "", pop3.ErrThrottled
-	case string(given) != password:
-		return "", pop3.ErrCredentials
+// Lookup makes the house a database of users: whoever it is asked for has the same
+// password.
+func (h *house) Lookup(_ context.Context, name string) (*auth.Entry, error) {
+	user, _, _ := strings.Cut(name, "@")
+	switch user {
+	case "panic":
+		panic("a broken database")
+	case "down":
+		return nil, errors.New("no database")
+	case "nobody":
+		return nil, auth.ErrUnknown
 	}
-	return name, nil
+	return &auth.Entry{Name: name, Hash: "{PLAIN}" + password, Scram: scramKeys()}, nil
 }
 
-func (h *house) open(_ context.Context, user string) (pop3.Maildrop, error) {
+func (h *house) ScramReady() bool { return true }
+
+// Check makes it a checker of tokens: each is the name of its user.
+func (h *house) Check(_ context.Context, token string) (string, error) {
+	if token == "expired" {
+		return "", auth.ErrCredentials
+	}
+	return token, nil
+}
+
+var scramKeys = sync.OnceValue(func() *hash.Scram {
+	keys, err := hash.NewScram([]byte(password), nil)
+	if err != nil {
+		panic(err)
+	}
+	return keys
+})
+
+func (h *house) open(_ context.Context, u *auth.User) (pop3.Maildrop, error) {
+	user, _, _ := strings.Cut(u.Name, "@")
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if user == "nodrop" {
@@ -185,11 +205,12 @@ func (d *drop) Close() {
 }
 
 // prepare fills in what every test needs.
-func prepare(o *pop3.Options, h *house) {
+func prepare(o *pop3.Options, h *house) (done func()) {
 	o.Hostname = "mx.example"
-	if o.Auth == nil {
-		o.Auth = h
-	}
+	o.Auth = auth.New(auth.Options{
+		Databases: []auth.Database{h}, Tokens: h, Domain: "mx.example", Clear: true,
+		Limits: auth.Limits{Delay: -1},
+	})
 	o.Open = h.open
 	o.Events = h.event
 	if o.Drops == nil {
@@ -201,12 +222,13 @@ func prepare(o *pop3.Options, h *house) {
 	if o.Limits.Connections == 0 {
 		o.Limits.Connections = -1
 	}
+	return o.Auth.Close
 }
 
 // start serves o on loopback until the test ends and returns a way to dial it.
 func start(t testing.TB, o *pop3.Options, h *house) (*pop3.Server, func() net.Conn) {
 	t.Helper()
-	prepare(o, h)
+	t.Cleanup(prepare(o, h))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

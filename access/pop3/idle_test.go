@@ -37,7 +37,7 @@ func serveIdle(kind string) {
 	if kind == "tls" {
 		o.TLS, o.ImplicitTLS = certificate, true
 	}
-	prepare(o, h)
+	defer prepare(o, h)()
 	o.Events = nil
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

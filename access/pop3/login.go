@@ -1,46 +1,44 @@
 package pop3
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
 
+	"postrider/internal/auth"
 	"postrider/internal/wire"
 )
 
-// Authenticator says who a client is.
-type Authenticator interface {
-	// Mechanisms are those that the client may use now.
-	Mechanisms(c *Conn) []string
-	// Password returns the user of that name if the password is right.
-	Password(ctx context.Context, c *Conn, name string, password []byte) (user string, err error)
-}
-
-// Errors of an Authenticator; all others are temporary.
-var (
-	ErrCredentials = errors.New("name or password is wrong")
-	ErrThrottled   = errors.New("too many failed logins")
-)
-
-// mechanismPlain is the mechanism whose permission is that of USER and PASS: both
-// give the password itself.
-const mechanismPlain = "PLAIN"
-
-// mayUsePassword reports whether the client may send its password as it is.
-func (s *session) mayUsePassword() bool {
-	return (s.TLS != 0 || !s.o.RequireTLS) && slices.Contains(s.o.Auth.Mechanisms(&s.Conn), mechanismPlain)
-}
-
-// appendLogins appends what CAPA says of the ways to log in.
-func (s *session) appendLogins(b []byte) []byte {
-	if s.TLS == 0 && s.o.RequireTLS {
-		return b
+// attempt says where a login comes from.
+func (s *session) attempt() *auth.Attempt {
+	return &auth.Attempt{
+		Protocol: "pop3", Client: s.Remote.Addr(), Session: s.ID, TLS: s.TLS != 0, Binding: s.w.TLS(),
 	}
-	if s.mayUsePassword() {
+}
+
+// mechanisms returns those that may be used now.
+func (s *session) mechanisms() []string {
+	if s.TLS == 0 && s.o.RequireTLS {
+		return nil
+	}
+	return s.o.Auth.Mechanisms(s.attempt())
+}
+
+// appendLogins appends what CAPA says of the ways to log in. USER and PASS give the
+// password as it is, as PLAIN does, and are allowed where that is.
+func (s *session) appendLogins(b []byte) []byte {
+	list := s.mechanisms()
+	if slices.Contains(list, auth.Plain) {
 		b = append(b, "USER\r\n"...)
 	}
-	return b
+	if len(list) == 0 {
+		return b
+	}
+	b = append(b, "SASL"...)
+	for _, m := range list {
+		b = append(append(b, ' '), m...)
+	}
+	return append(b, "\r\n"...)
 }
 
 // user does USER. Whether there is such a user is not told (RFC 1939 section 13).
@@ -48,7 +46,7 @@ func (s *session) user(arg []byte) {
 	switch {
 	case len(arg) == 0:
 		s.fail(replyArgument)
-	case !s.mayUsePassword():
+	case !slices.Contains(s.mechanisms(), auth.Plain):
 		s.fail(replyClear)
 	default:
 		s.name = append(s.name[:0], arg...)
@@ -64,26 +62,38 @@ func (s *session) pass(arg []byte) {
 	}
 	name := string(s.name)
 	s.name = nil
-	user, err := s.o.Auth.Password(s.ctx, &s.Conn, name, arg)
+	user, err := s.o.Auth.Password(s.ctx, s.attempt(), name, arg)
+	clear(arg) // the buffer goes to other sessions
 	if err != nil {
-		s.refuse("USER", err)
+		s.refuse(mechanismUser, err)
 		return
 	}
-	s.enter("USER", user)
+	s.enter(mechanismUser, user)
 }
 
-func (s *session) auth(arg []byte) { s.fail(replyMechanism) }
+// mechanismUser is what events call USER and PASS.
+const mechanismUser = "USER"
 
 // refuse answers a login that failed.
 func (s *session) refuse(mechanism string, err error) {
+	switch {
+	case errors.Is(err, auth.ErrMechanism):
+		s.fail(replyMechanism)
+		return
+	case errors.Is(err, auth.ErrEncryption):
+		s.fail(replyClear)
+		return
+	}
 	s.m.Failures.Add(1)
 	s.event(Event{Kind: LoginFailed, Mechanism: mechanism, Err: err})
 	reply := replyNoAuth
 	switch {
-	case errors.Is(err, ErrCredentials):
+	case errors.Is(err, auth.ErrCredentials):
 		reply = replyWrong
-	case errors.Is(err, ErrThrottled):
+	case errors.Is(err, auth.ErrThrottled):
 		reply = replyThrottled
+	case errors.Is(err, auth.ErrMessage):
+		reply = replyMessage
 	}
 	if s.failures++; s.failures >= s.lim.Failures {
 		s.stop(reply, wire.ReasonErrors)
@@ -93,19 +103,19 @@ func (s *session) refuse(mechanism string, err error) {
 }
 
 // enter opens the maildrop of a user who has proved to be that.
-func (s *session) enter(mechanism, user string) {
-	if refusal := s.o.Drops.enter(user, s.o.Exclusive, s.o.LoginDelay, time.Now()); refusal != "" {
+func (s *session) enter(mechanism string, user *auth.User) {
+	if refusal := s.o.Drops.enter(user.Name, s.o.Exclusive, s.o.LoginDelay, time.Now()); refusal != "" {
 		s.fail(refusal)
 		return
 	}
 	drop, err := s.o.Open(s.ctx, user)
 	if err != nil {
-		s.o.Drops.leave(user)
+		s.o.Drops.leave(user.Name)
 		s.trouble(err)
 		s.fail(replyNoDrop)
 		return
 	}
-	s.drop, s.User = drop, user
+	s.drop, s.User = drop, user.Name
 	s.m.Logins.Add(1)
 	s.event(Event{Kind: Login, Mechanism: mechanism})
 	s.w.AddString(replyOK)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/internal/auth"
 	"postrider/internal/wire"
 )
 
@@ -18,9 +19,9 @@ type Options struct {
 	// Hostname is the name in the greeting.
 	Hostname string
 	// Auth says who a client is; it must be set.
-	Auth Authenticator
+	Auth *auth.Authenticator
 	// Open returns the maildrop of a user who has logged in; it must be set.
-	Open func(ctx context.Context, user string) (Maildrop, error)
+	Open func(ctx context.Context, user *auth.User) (Maildrop, error)
 	// Drops knows the maildrops that are open, and is shared by all servers of
 	// one store. nil: neither Exclusive nor LoginDelay has an effect.
 	Drops *Drops

@@ -27,6 +27,7 @@ const (
 	replyClear      = "-ERR [AUTH] Not without TLS\r\n"
 	replyMechanism  = "-ERR Mechanism is not offered\r\n"
 	replyBase64     = "-ERR Not base64\r\n"
+	replyMessage    = "-ERR Response does not fit the mechanism\r\n"
 	replyCancelled  = "-ERR Cancelled\r\n"
 	replyThrottled  = "-ERR [SYS/TEMP] Too many failed logins, come back later\r\n"
 	replyNoAuth     = "-ERR [SYS/TEMP] Logins are not possible now\r\n"

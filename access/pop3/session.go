@@ -63,7 +63,7 @@ func (s *session) Resume() {
 // loop does commands until the session ends or parks.
 func (s *session) loop() {
 	for !s.ended {
-		line, ok := s.readLine(s.lim.CommandBytes, true)
+		line, ok := s.readLine(max(s.lim.CommandBytes, s.lim.AuthBytes), true)
 		if s.parked {
 			return
 		}
