@@ -45,6 +45,8 @@ func allowed() map[string]string {
 		"internal/auth/ldapdb":   "internal/auth internal/auth/guard",
 		"internal/auth/oauth":    "internal/auth internal/auth/guard",
 
+		"internal/autoconfig": "internal/dns internal/limit",
+
 		// Level 2
 		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
 		"internal/config":             "internal/mail relay/classify", // which compiles the rules that a file holds
@@ -92,7 +94,7 @@ func allowed() map[string]string {
 		"bench": "bench/* internal/dns/dnstest internal/mail",
 
 		// Levels 6 to 8: wiring.
-		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/bufpool internal/certs internal/config internal/dns " +
+		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/autoconfig internal/bufpool internal/certs internal/config internal/dns " +
 			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
 		"internal/demo": "internal/app internal/config internal/mail queue bench/ledger bench/load bench/sink internal/dns/dnstest",
 		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/mail internal/maillog",
