@@ -25,6 +25,9 @@ func TestEnded(t *testing.T) {
 		}
 	})
 	id := put(t, q, "Subject: two\r\n\r\n", "a@x.example", "b@y.example")
+	if other := mail.MakeID(id.Time().UnixMilli(), 0, 0, 1); !q.Issued(id) || q.Issued(other) {
+		t.Errorf("issued here: %v %v, %v %v", id, q.Issued(id), other, q.Issued(other))
+	}
 	for _, domain := range []string{"x.example", "y.example"} {
 		if has, err := q.Has(t.Context(), id); !has || err != nil {
 			t.Errorf("before %s: %v, %v", domain, has, err)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/binary"
 
 	"postrider/internal/mail"
 )
@@ -19,4 +20,9 @@ func (q *Queue) Has(ctx context.Context, id mail.ID) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.index.Find(q.tb, id) != 0, nil
+}
+
+// Issued reports an id that this opening of the queue has issued.
+func (q *Queue) Issued(id mail.ID) bool {
+	return binary.BigEndian.Uint32(id[8:12]) == q.sp.Incarnation()
 }

@@ -153,7 +153,13 @@ func (e *Engine) watchAliases() {
 func (e *Engine) markLogged() {
 	e.unflushed.Store(0)
 	mark := e.queue.LogMark()
-	if err := e.o.Log.Sync(); err == nil {
-		e.queue.Logged(mark)
+	ended := e.agents.takeEnded()
+	if err := e.o.Log.Sync(); err != nil {
+		e.agents.giveBack(ended)
+		return
+	}
+	e.queue.Logged(mark)
+	if len(ended) > 0 {
+		e.o.Local.Forget(ended...)
 	}
 }

@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"bytes"
 	"errors"
-	"hash/maphash"
 
 	"postrider/internal/mail"
 	"postrider/internal/message"
@@ -62,6 +60,7 @@ type session struct {
 	trace    resolve.Trace  // aliases of the transaction
 	named    int            // RCPT commands that were accepted
 	only     []byte         // the first of them, as it was named
+	direct   direct
 	expanded *mail.Envelope // aliases whose sender is owed a notice of their expansion; nil: none
 }
 
@@ -77,6 +76,7 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	s.seen.reset()
 	s.trace.Reset()
 	s.named, s.expanded = 0, nil
+	s.direct.reset(max(p.Size, 0))
 	env := d.Envelope()
 	s.text = from.AppendText(s.text[:0])
 	env.Sender = env.Keep(s.text)
@@ -99,8 +99,8 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 // it stands for.
 func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 	env := s.draft.Envelope()
-	q := resolve.Request{Env: env, LocalOnly: s.localOnly, To: to, Notify: p.Notify, Original: p.Original}
-	st := s.rules.Resolve.Recipient(&q, &s.answer)
+	q := resolve.Request{Env: env, LocalOnly: s.localOnly, To: to, Notify: p.Notify, Original: p.Original, SizeBytes: s.direct.announced}
+	st := s.rules.Resolve.Recipient(s.e.work, &q, &s.answer)
 	if s.answer.Cycle != "" && s.e.o.Observe != nil {
 		s.e.o.Observe.AliasCycle(s.answer.Cycle)
 	}
@@ -119,6 +119,9 @@ func (s *session) Rcpt(to mail.Address, p *smtp.RcptParams) mail.Status {
 			env.AddRecipient(r.Address, r.Notify, r.Original)
 			env.Recipients[len(env.Recipients)-1].Forwarded = r.Forwarded
 		}
+	}
+	if s.localOnly {
+		s.direct.name(env, s.answer.Recipients)
 	}
 	if s.answer.Aliased {
 		s.text = to.AppendText(s.text[:0])
@@ -164,6 +167,11 @@ func (s *session) Commit() mail.Status {
 	env.SizeBytes = d.Size()
 	env.RequireTLS, env.TLSWaived = s.c.RequireTLS, s.c.TLSWaived
 	id := env.ID
+	if st, ok := s.commitDirect(d); ok {
+		s.e.o.Metrics.AcceptSeconds(s.e.o.Clock().Sub(start))
+		d.Abort() // the queue never hears of it
+		return st
+	}
 	s.takeExpansions(env)
 	// The queue calls Engine.durable between the sync and the first lease, so
 	// the log line of the acceptance stands before those of its deliveries.
@@ -186,7 +194,10 @@ func (s *session) Reset() {
 }
 
 // Close implements smtpd.Session.
-func (s *session) Close() { s.Reset() }
+func (s *session) Close() {
+	s.Reset()
+	s.direct.patience.close()
+}
 
 // refusal maps what the queue says to what the client hears: overload and
 // trouble of ours are temporary, always (G6).
@@ -198,61 +209,4 @@ func refusal(err error) mail.Status {
 		return statusStopping
 	}
 	return statusNotStored
-}
-
-// addressSet finds a canonical address again among the recipients of a transaction:
-// by comparing while there are few, by a table of hashes from then on, since a
-// thousand recipients compared in pairs would cost half a million comparisons.
-type addressSet struct {
-	seed  maphash.Seed
-	table []uint16 // 1-based recipient numbers, open addressing; empty while few
-}
-
-const fewRecipients = 8
-
-func (a *addressSet) reset() { a.table = a.table[:0] }
-
-// add reports whether address is new among list, and notes it as the next one.
-func (a *addressSet) add(list []mail.Recipient, address []byte) bool {
-	if len(list) < fewRecipients {
-		for i := range list {
-			if bytes.Equal(list[i].Address, address) {
-				return false
-			}
-		}
-		return true
-	}
-	if 2*(len(list)+1) > len(a.table) {
-		a.grow(list)
-	}
-	slot := a.find(list, address)
-	if a.table[slot] != 0 {
-		return false
-	}
-	a.table[slot] = uint16(len(list) + 1)
-	return true
-}
-
-// find returns the slot that holds address, or the empty one where it belongs.
-func (a *addressSet) find(list []mail.Recipient, address []byte) int {
-	mask := len(a.table) - 1
-	slot := int(maphash.Bytes(a.seed, address)) & mask
-	for a.table[slot] != 0 && !bytes.Equal(list[a.table[slot]-1].Address, address) {
-		slot = (slot + 1) & mask
-	}
-	return slot
-}
-
-func (a *addressSet) grow(list []mail.Recipient) {
-	if a.seed == (maphash.Seed{}) {
-		a.seed = maphash.MakeSeed() // the hashes of a stranger's addresses must not be his to choose
-	}
-	size := 64
-	for size < 4*(len(list)+1) {
-		size *= 2
-	}
-	a.table = make([]uint16, size)
-	for i := range list {
-		a.table[a.find(list, list[i].Address)] = uint16(i + 1)
-	}
 }

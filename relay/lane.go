@@ -71,6 +71,9 @@ func (l *lane) wake() {
 		l.gates.Hold(l.e.o.Clock(), ready, opens)
 		l.setAlarmLocked(opens)
 		return
+	case l.to.hop.Kind == mail.HopLocal:
+		l.startLocked(min(ready, localWorkers-l.connections))
+		return
 	case l.gates == nil:
 		if l.connections == 0 {
 			l.startLocked(1)

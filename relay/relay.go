@@ -84,6 +84,10 @@ type Options struct {
 	Rules    *Rules // must be set
 	// SMTP carries HopMX, HopSMTP and HopLMTP; must be set.
 	SMTP Transport
+	// Local carries HopLocal; nil: nothing is delivered here.
+	Local Local
+	// NoDirect has all mail for Local go through the queue.
+	NoDirect bool
 	// Resolver finds mail exchangers; nil: mail for HopMX is refused for now.
 	Resolver site.Resolver
 	// Log gets every event; must be set.
@@ -153,6 +157,7 @@ type Engine struct {
 	buckets   *schedule.Buckets // of all orders; Queue's lock guards it
 	bulk      *meter
 	vias      vias
+	agents    agents
 	rebindNow chan struct{} // asks the sweeper to have all domains bound anew
 
 	mu      sync.Mutex // guards following
@@ -208,6 +213,10 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	q.OnReady = e.ready
 	q.Replayed = e.replayed
 	q.Durable = e.durable
+	if o.Local != nil {
+		q.Ended = e.agents.end
+		e.agents.site = o.Metrics.Site(laneLocal)
+	}
 	opened, err := queue.Open(q)
 	e.queue = opened
 	close(e.hasQueue)
@@ -236,6 +245,9 @@ func (e *Engine) Start() {
 	e.connections.Add(2)
 	go e.sendNotices()
 	go e.sweep()
+	if e.o.Local != nil {
+		e.connections.Go(e.recall)
+	}
 }
 
 // setRules puts rules in force.
@@ -245,7 +257,7 @@ func (e *Engine) setRules(r *Rules) {
 		filled.Replies = new(classify.Table)
 	}
 	if filled.Resolve == nil {
-		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster}
+		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster, Mailboxes: e.mailboxes()}
 	}
 	e.rules.Store(&filled)
 	for name, c := range r.Providers {
@@ -468,6 +480,10 @@ func (e *Engine) transport(kind mail.HopKind) Transport {
 		return e.o.SMTP
 	case mail.HopSMTP, mail.HopLMTP:
 		return e.o.SMTP
+	case mail.HopLocal:
+		if e.o.Local != nil {
+			return e.o.Local
+		}
 	case mail.HopHold, mail.HopDiscard, mail.HopReject:
 		return handOver{e}
 	}

@@ -38,6 +38,9 @@ func (e *Engine) settle(l *lane, f *flight) {
 	if answered {
 		e.countTimes(d, f.leased.Sub(f.job.ReadySince), now.Sub(f.leased))
 	}
+	if l.to.hop.Kind == mail.HopLocal {
+		e.agents.keyed(d.Envelope.ID)
+	}
 	e.settleWith(f.job, f.results, notice)
 }
 

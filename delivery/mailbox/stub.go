@@ -56,6 +56,10 @@ func (s *Store) Deliver(ctx context.Context, d *Delivery) error { return ErrClos
 // DeliverAll files several in one step, all or none (MULTIAPPEND, RFC 3502).
 func (s *Store) DeliverAll(ctx context.Context, ds ...*Delivery) error { return ErrClosed }
 
+// Keys calls yield with the id of each Delivery that Forget was not told of, more than
+// once perhaps, until it returns an error.
+func (s *Store) Keys(yield func(id mail.ID) error) error { return nil }
+
 // Forget says that nobody will repeat a Deliver with these keys.
 func (s *Store) Forget(ids ...mail.ID) {}
 

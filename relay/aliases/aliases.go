@@ -19,7 +19,7 @@
 // addresses of other domains are never changed. An address is looked up as it is,
 // then without its sub-address ("user+tag" as "user", the tag going to targets
 // that have none), each first with its domain, then as a key without a domain,
-// which is for all local domains, and last as "@domain".
+// which is for all local domains, and last, unless it is a user's, as "@domain".
 //
 // A target that is a key, too, is expanded again. One that is the address itself
 // ends there, so that "alice: alice, bob@example.net" keeps a copy. A longer cycle
@@ -102,6 +102,7 @@ type Recipient struct {
 
 // Expansion is what an address stands for.
 type Expansion struct {
+	Users      Users // nil: there are none
 	Recipients []Recipient
 	// Expanded says that the sender wants to hear of success and that the address
 	// has more than one target, so that he is told that much now and nothing of
@@ -115,13 +116,13 @@ type Expansion struct {
 // since it is no alias. Whoever gets a non-zero Status answers with it and uses
 // nothing of x. to is r's address in parsed form.
 func (t *Table) Expand(to mail.Address, r Recipient, x *Expansion) (bool, mail.Status) {
-	*x = Expansion{Recipients: x.Recipients[:0]}
+	*x = Expansion{Users: x.Users, Recipients: x.Recipients[:0]}
 	var room [mail.MaxAddressLen]byte
 	if t == nil {
 		return false, mail.Status{}
 	}
-	if _, _, found := t.find(to, room[:0]); !found {
-		return false, mail.Status{}
+	if _, _, found, s := t.find(to, x.Users, room[:0]); !found {
+		return false, s
 	}
 	w := walk{t: t, state: make(map[string]visit), added: make(map[string]bool), x: x}
 	if s := w.expand(to, 0); !s.IsZero() {
@@ -144,33 +145,6 @@ func (t *Table) Expand(to mail.Address, r Recipient, x *Expansion) (bool, mail.S
 		x.Recipients[i].Notify, x.Recipients[i].Original = notify, original
 	}
 	return true, mail.Status{}
-}
-
-// find looks an address up; scratch holds the key. tag is what the key that was
-// found lacks, with its mark.
-func (t *Table) find(a mail.Address, scratch []byte) (targets []target, tag []byte, found bool) {
-	local := a.Local
-	for {
-		key := appendLower(scratch[:0], local)
-		n := len(key)
-		key = append(append(key, '@'), a.Domain...)
-		if list, ok := t.keys[string(key)]; ok {
-			return list, tag, true
-		}
-		if t.named && t.local[string(a.Domain)] {
-			if list, ok := t.keys[string(key[:n])]; ok {
-				return list, tag, true
-			}
-		}
-		at := bytes.IndexByte(local, tagMark)
-		if at <= 0 {
-			break
-		}
-		local, tag = local[:at], a.Local[at:]
-	}
-	key := append(append(scratch[:0], '@'), a.Domain...)
-	list, ok := t.keys[string(key)]
-	return list, nil, ok
 }
 
 // visit is how far an address has come in a walk.
@@ -202,7 +176,10 @@ func (w *walk) expand(a mail.Address, depth int) mail.Status {
 	if depth > maxDepth || len(w.state) >= maxVisits {
 		return statusLarge
 	}
-	targets, tag, found := w.t.find(a, nil)
+	targets, tag, found, s := w.t.find(a, w.x.Users, nil)
+	if !s.IsZero() {
+		return s
+	}
 	if !found {
 		w.state[self] = done
 		return w.add(a)
@@ -213,7 +190,6 @@ func (w *walk) expand(a mail.Address, depth int) mail.Status {
 		if len(next.Local)+1+len(next.Domain) > mail.MaxAddressLen {
 			return statusLarge
 		}
-		var s mail.Status
 		if foldKey(next) == self {
 			s = w.add(next)
 		} else {

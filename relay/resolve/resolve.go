@@ -22,6 +22,7 @@ package resolve
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"time"
 
@@ -46,9 +47,9 @@ type Rules struct {
 	Aliases    *aliases.File // nil: none
 	SRS        *srs.Rewriter // nil: senders are not rewritten
 	Postmaster []byte        // address that a bare <postmaster> stands for; empty: such mail is held
-	// Mailboxes says that recipients of HopLocal are delivered here. Without, those
+	// Mailboxes knows the recipients of HopLocal, which are delivered here; nil: those
 	// of local domains exist only as aliases.
-	Mailboxes bool
+	Mailboxes Mailboxes
 	// NoMX says that nothing here resolves names, so that only hops that are named
 	// can be reached.
 	NoMX bool
@@ -61,6 +62,7 @@ type Request struct {
 	To        mail.Address   // as smtp.ParseRcpt gives it: without a domain it is the bare postmaster
 	Notify    mail.Notify
 	Original  []byte // ORCPT
+	SizeBytes int64  // of the message, as announced; 0: unknown
 }
 
 // Recipient is one that takes the place of what was named.
@@ -82,15 +84,24 @@ type Answer struct {
 	x        aliases.Expansion
 	text     []byte
 	selector []byte
+	users    users
+	unsure   bool // whether there is such a mailbox, or room in it, cannot be told now
 }
 
 // maxReversals bounds the forwarders of ours that one return address goes through.
 const maxReversals = 3
 
 // Recipient fills a for one RCPT. A non-zero Status refuses it. An address that is
-// neither alias nor return address costs no allocation.
-func (r *Rules) Recipient(q *Request, a *Answer) mail.Status {
-	*a = Answer{Recipients: a.Recipients[:0], x: a.x, text: a.text[:0], selector: r.Routes.AppendSelector(a.selector[:0], q.Env)}
+// neither alias nor return address costs no allocation. ctx ends what Mailboxes is
+// asked.
+func (r *Rules) Recipient(ctx context.Context, q *Request, a *Answer) mail.Status {
+	*a = Answer{
+		Recipients: a.Recipients[:0], x: a.x, text: a.text[:0], selector: r.Routes.AppendSelector(a.selector[:0], q.Env),
+		users: users{ctx: ctx, r: r, a: a, text: a.users.text},
+	}
+	if a.x.Users = nil; r.Mailboxes != nil {
+		a.x.Users = &a.users
+	}
 	to := q.To
 	switch {
 	case len(to.Domain) == 0: // RFC 5321 section 4.5.1
@@ -105,7 +116,7 @@ func (r *Rules) Recipient(q *Request, a *Answer) mail.Status {
 		return s
 	}
 	s := r.resolve(q, to, false, a)
-	if !s.IsZero() && isPostmaster(to) && r.Access.Local(to.Domain) { // every domain has one (RFC 5321 section 4.5.1)
+	if !s.IsZero() && !a.unsure && isPostmaster(to) && r.Access.Local(to.Domain) { // every domain has one (RFC 5321 section 4.5.1)
 		return r.postmaster(q, a)
 	}
 	return s
@@ -143,8 +154,8 @@ func (r *Rules) resolve(q *Request, to mail.Address, returned bool, a *Answer) m
 	case found:
 		return r.expanded(q, a)
 	}
-	if s := r.routed(to.Domain, a.selector); !s.IsZero() {
-		if s.Temporary() && table.Has(to.Domain) && r.Access.Local(to.Domain) {
+	if s := r.routed(a, a.text, to.Domain, q.SizeBytes); !s.IsZero() {
+		if s.Temporary() && !a.unsure && table.Has(to.Domain) && r.Access.Local(to.Domain) {
 			return statusNoUser
 		}
 		return s
@@ -153,12 +164,13 @@ func (r *Rules) resolve(q *Request, to mail.Address, returned bool, a *Answer) m
 	return mail.Status{}
 }
 
-// expanded takes what the aliases say.
+// expanded takes what the aliases say. Whether there is room in the mailboxes that they
+// name is seen at delivery: one that is full must not keep mail from the others.
 func (r *Rules) expanded(q *Request, a *Answer) mail.Status {
 	a.Aliased, a.Expanded, a.Cycle = true, a.x.Expanded, a.x.Cycle
 	for _, x := range a.x.Recipients {
 		domain := mail.DomainOf(x.Address)
-		if s := r.routed(domain, a.selector); !s.IsZero() {
+		if s := r.routed(a, x.Address, domain, -1); !s.IsZero() {
 			a.Recipients, a.Aliased, a.Expanded = a.Recipients[:0], false, false
 			return s
 		}
@@ -170,9 +182,9 @@ func (r *Rules) expanded(q *Request, a *Answer) mail.Status {
 // foreign reports a domain whose servers ask where mail comes from.
 func (r *Rules) foreign(domain []byte) bool { return !r.Access.Local(domain) }
 
-// routed says what stands against mail to a domain.
-func (r *Rules) routed(domain, selector []byte) mail.Status {
-	switch r.Routes.Lookup(domain, selector).Hop.Kind {
+// routed says what stands against mail to an address of a domain.
+func (r *Rules) routed(a *Answer, address, domain []byte, announcedBytes int64) mail.Status {
+	switch r.Routes.Lookup(domain, a.selector).Hop.Kind {
 	case mail.HopNone:
 		return statusNoRoute
 	case mail.HopMX:
@@ -182,9 +194,10 @@ func (r *Rules) routed(domain, selector []byte) mail.Status {
 	case mail.HopReject:
 		return statusReject
 	case mail.HopLocal:
-		if !r.Mailboxes {
+		if r.Mailboxes == nil {
 			return statusNoRoute
 		}
+		return r.asks(a.users.ctx, address, announcedBytes, a)
 	}
 	return mail.Status{}
 }
@@ -193,7 +206,7 @@ func (r *Rules) routed(domain, selector []byte) mail.Status {
 // named, or mail to him goes nowhere, it is held: no domain means the hold lane.
 func (r *Rules) postmaster(q *Request, a *Answer) mail.Status {
 	if to, err := mail.ParseAddress(bytes.Clone(r.Postmaster), true); err == nil {
-		if s := r.resolve(q, to, false, a); s.IsZero() {
+		if s := r.resolve(q, to, false, a); s.IsZero() || a.unsure {
 			return s
 		}
 	}

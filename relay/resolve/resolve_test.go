@@ -77,7 +77,7 @@ func ask(t testing.TB, r *resolve.Rules, client netip.Addr, localOnly bool, send
 		}
 		q.To = to
 	}
-	if s := r.Recipient(&q, a); !s.IsZero() {
+	if s := r.Recipient(t.Context(), &q, a); !s.IsZero() {
 		return fmt.Sprintf("%d %d.%d.%d", s.Code, s.Enhanced.Class, s.Enhanced.Subject, s.Enhanced.Detail)
 	}
 	var list []string
@@ -278,9 +278,9 @@ func TestAPlainRecipientDoesNotAllocate(t *testing.T) {
 		To:  mail.Address{Local: []byte("someone"), Domain: []byte("far.example")},
 	}
 	var a resolve.Answer
-	r.Recipient(&q, &a)
+	r.Recipient(t.Context(), &q, &a)
 	if n := testing.AllocsPerRun(100, func() {
-		if s := r.Recipient(&q, &a); !s.IsZero() || len(a.Recipients) != 1 {
+		if s := r.Recipient(t.Context(), &q, &a); !s.IsZero() || len(a.Recipients) != 1 {
 			t.Errorf("%v", s)
 		}
 	}); n != 0 {
