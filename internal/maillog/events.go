@@ -45,6 +45,7 @@ type event struct {
 	reject   Rejection
 	session  Session
 	notice   Notice
+	login    Login
 	change   SiteChange
 	took     [2]time.Duration
 	counts   [2]int64

@@ -83,6 +83,10 @@ func every(l *maillog.Log, env *mail.Envelope) {
 	l.Dropped(&maillog.Attempt{ID: env.ID, Recipient: 1, Actor: "root", Reason: "typo domain, ticket 4711"})
 	l.Store("stall", errors.New("sync took 12 s"))
 	l.Panic(&s, "index out of range", []byte("goroutine 1\n\tx.go:1\n"))
+	l.Login(&maillog.Login{Session: env.Session, Client: s.Client.Addr(), Service: "smtp", Mechanism: "PLAIN", User: "alice@here.example", TLS: true,
+		Result: "ok", Cached: true, Took: 40 * time.Microsecond})
+	l.Login(&maillog.Login{Session: env.Session, Client: s.Client.Addr(), Service: "pop3", Mechanism: "USER", User: "alice@here.example",
+		Result: "unavailable", Took: 5 * time.Second, Delay: time.Second, Err: errors.New("the database does not answer")})
 	l.SessionClose(&s, "quit", 1, 1500*time.Millisecond)
 	l.Stop("SIGTERM")
 }

@@ -86,6 +86,8 @@ type Registry struct {
 	dnsCache   *prometheus.CounterVec
 	notices    *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
+	login      *prometheus.CounterVec
+	loginTime  *prometheus.HistogramVec
 	loaded     prometheus.Gauge
 	reloadOK   prometheus.Gauge
 	sites      *TopN
@@ -152,6 +154,7 @@ func New(version string, start time.Time) *Registry {
 		r.phase[i] = took.WithLabelValues(name).(prometheus.Histogram)
 	}
 	r.outbound()
+	r.logins()
 	r.replies.WithLabelValues(Other, Other)
 	for _, result := range resultNames { // "other" stands for all sites until one is known
 		r.attempts.WithLabelValues(Other, result)

@@ -38,6 +38,7 @@ func TestRegisteredAtStart(t *testing.T) {
 		`postrider_queue_messages{state="ready"} 0`, "postrider_queue_bytes 0", `postrider_queue_oldest_seconds{state="ready"} 0`,
 		`postrider_recipients_final_total{result="delivered"} 0`, `postrider_recipients_final_total{result="dropped"} 0`,
 		`postrider_delivery_attempts_total{result="conn_fail",site="other"} 0`, `postrider_delivery_seconds_count{phase="total"} 0`,
+		`postrider_logins_total{result="ok",service="smtp"} 0`, `postrider_login_seconds_count{cache="miss"} 0`,
 		"postrider_out_connection_reuse_total 0", "postrider_ledger_imbalance 0", "postrider_eventlog_dropped_total 0",
 		"postrider_store_disk_free_bytes 0", "postrider_store_write_stall_seconds_total 0", "postrider_store_l0_files 0",
 		"postrider_store_compaction_bytes_total 0", "postrider_store_wal_bytes_total 0", "postrider_store_cache_hit_ratio 0", "postrider_store_disk_free_ratio 0",

@@ -40,7 +40,7 @@ func (e *engine) attempt() *auth.Attempt {
 	client := e.Remote.Addr()
 	return &auth.Attempt{
 		Protocol: "smtp", Client: client, Session: e.ID, Binding: e.TLS,
-		TLS: e.TLS != nil || e.o.ClearLogin != nil && e.o.ClearLogin(client),
+		TLS: e.TLS != nil, Clear: e.o.ClearLogin != nil && e.o.ClearLogin(client),
 	}
 }
 
