@@ -164,16 +164,16 @@ func (r *recovery) findEnd() error {
 		}
 		return nil
 	}
+	last := r.all[len(r.all)-1]
+	end, err := r.walk(last, nil) // which also says what was released in it
+	if err != nil {
+		return err
+	}
 	link := r.link
 	if r.o.Archive {
 		link = r.linkArchive
 	}
 	if err := link(); err != nil {
-		return err
-	}
-	last := r.chain[len(r.chain)-1]
-	end, err := r.walk(last, nil)
-	if err != nil {
 		return err
 	}
 	r.end = end
@@ -187,11 +187,6 @@ func (r *recovery) findEnd() error {
 		if want.Gen > have.Gen {
 			return r.missing(want.Gen)
 		}
-	}
-	// A release recorded in the last generation shortens the chain again.
-	for len(r.chain) > 1 && r.chain[0].h.Gen < r.low {
-		r.orphan(r.chain[0].slot)
-		r.chain = r.chain[1:]
 	}
 	return nil
 }
