@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -208,9 +209,10 @@ func (d *drop) Close() {
 func prepare(o *pop3.Options, h *house) (done func()) {
 	o.Hostname = "mx.example"
 	o.Auth = auth.New(auth.Options{
-		Databases: []auth.Database{h}, Tokens: h, Domain: "mx.example", Clear: true,
+		Databases: []auth.Database{h}, Tokens: h, Domain: "mx.example",
 		Limits: auth.Limits{Delay: -1},
 	})
+	o.ClearLogin = netip.Addr.IsLoopback
 	o.Open = h.open
 	o.Events = h.event
 	if o.Drops == nil {

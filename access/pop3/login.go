@@ -11,8 +11,10 @@ import (
 
 // attempt says where a login comes from.
 func (s *session) attempt() *auth.Attempt {
+	client := s.Remote.Addr()
 	return &auth.Attempt{
-		Protocol: "pop3", Client: s.Remote.Addr(), Session: s.ID, TLS: s.TLS != 0, Binding: s.w.TLS(),
+		Protocol: "pop3", Client: client, Session: s.ID, TLS: s.TLS != 0, Binding: s.w.TLS(),
+		Clear: s.o.ClearLogin != nil && s.o.ClearLogin(client),
 	}
 }
 

@@ -30,8 +30,10 @@ type Options struct {
 	TLS func() *tls.Config
 	// ImplicitTLS starts each session with a handshake (RFC 8314).
 	ImplicitTLS bool
-	// RequireTLS refuses logins in clear.
+	// RequireTLS refuses logins in clear, whatever the mechanism.
 	RequireTLS bool
+	// ClearLogin reports clients that may send a password without TLS. nil: none.
+	ClearLogin func(netip.Addr) bool
 	// Exclusive lets one session at a time have a maildrop (RFC 1939 section 4);
 	// others are told [IN-USE]. Else several see it, and a message that one of
 	// them removes is gone for the others.
