@@ -22,6 +22,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"postrider/delivery/mailbox"
 	"postrider/internal/admin"
 	"postrider/internal/certs"
 	"postrider/internal/config"
@@ -63,10 +64,13 @@ type App struct {
 	// resolver finds mail exchangers; rules are those that the engine starts with.
 	resolver *dns.Resolver
 	rules    *relay.Rules
-	census   *wire.Census
-	servers  []*server
-	admin    *admin.Server
-	fatal    chan error
+	users    *users
+	// mailboxes is nil where no mail is delivered.
+	mailboxes *mailbox.Store
+	census    *wire.Census
+	servers   []*server
+	admin     *admin.Server
+	fatal     chan error
 
 	background sync.WaitGroup // checks of the start that may take long
 	stopChecks context.CancelFunc
@@ -118,6 +122,9 @@ func (a *App) bringUp(ctx context.Context) error {
 		return fmt.Errorf("resolver: %w", err)
 	}
 	if a.rules, err = rulesOf(a.cfg); err != nil {
+		return err
+	}
+	if err := a.openUsers(); err != nil {
 		return err
 	}
 	if a.engine, err = relay.Open(ctx, a.engineOptions()); err != nil {
@@ -191,6 +198,12 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 	var errs []error
 	if a.engine != nil {
 		errs = append(errs, a.engine.Close())
+	}
+	if a.mailboxes != nil {
+		errs = append(errs, a.mailboxes.Close())
+	}
+	if a.users != nil {
+		a.users.close()
 	}
 	a.stopChecks()
 	a.background.Wait()
@@ -274,5 +287,13 @@ func (a *App) engineOptions() relay.Options {
 func (a *App) fail(err error) {
 	a.log.Store("fatal", err)
 	a.diag.Error("the queue cannot write; ending", zap.Error(err))
-	a.fatal <- err
+	a.end(err)
+}
+
+// end tells the daemon to end, if nothing has yet.
+func (a *App) end(err error) {
+	select {
+	case a.fatal <- err:
+	default:
+	}
 }

@@ -61,10 +61,7 @@ func (s *server) serve(a *App) {
 	s.served.Go(func() {
 		if err := serve(s.listener); err != nil {
 			a.diag.Error("a listener ended", zap.String("listener", s.conf.Address), zap.Error(err))
-			select {
-			case a.fatal <- fmt.Errorf("listener %s: %w", s.conf.Address, err):
-			default: // something fatal was said already
-			}
+			a.end(fmt.Errorf("listener %s: %w", s.conf.Address, err))
 		}
 	})
 }

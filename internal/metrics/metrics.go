@@ -75,6 +75,8 @@ type Registry struct {
 	accept     prometheus.Histogram
 	sync       prometheus.Histogram
 	batch      prometheus.Histogram
+
+	mailboxSync, mailboxBatch prometheus.Histogram
 	phase      [phases]prometheus.Histogram
 	reused     prometheus.Counter
 	recipients prometheus.Counter
@@ -137,6 +139,8 @@ func New(version string, start time.Time) *Registry {
 	r.accept = histogram("postrider_accept_seconds", "From the end of a message's text to its 250.", secondsBuckets())
 	r.sync = histogram("postrider_queue_sync_seconds", "Duration of the queue's syncs.", secondsBuckets())
 	r.batch = histogram("postrider_queue_sync_batch", "Records made durable by one sync.", prometheus.ExponentialBuckets(1, 2, 10))
+	r.mailboxSync = histogram("postrider_mailbox_sync_seconds", "Duration of the mailboxes' syncs.", secondsBuckets())
+	r.mailboxBatch = histogram("postrider_mailbox_sync_batch", "Changes of mailboxes made durable by one sync.", prometheus.ExponentialBuckets(1, 2, 10))
 	r.recipients = counter("postrider_recipients_accepted_total", "Recipients of accepted messages.")
 	r.reused = counter("postrider_out_connection_reuse_total", "Deliveries on a connection that had carried one before.")
 	r.rejected = counters("postrider_smtp_in_rejected_total", "4xx and 5xx replies given.", "listener", "cmd", "code_class", "rule")
@@ -182,6 +186,12 @@ func (r *Registry) AcceptedRecipients(n int) { r.recipients.Add(float64(n)) }
 func (r *Registry) QueueSync(n int, took time.Duration) {
 	r.sync.Observe(took.Seconds())
 	r.batch.Observe(float64(n))
+}
+
+// MailboxSync counts one sync of the mailboxes, which made n changes durable.
+func (r *Registry) MailboxSync(n int, took time.Duration) {
+	r.mailboxSync.Observe(took.Seconds())
+	r.mailboxBatch.Observe(float64(n))
 }
 
 // Final counts n recipients that ended so.

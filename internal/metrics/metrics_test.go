@@ -91,6 +91,7 @@ func TestWhatIsCountedIsShown(t *testing.T) {
 	r.AcceptSeconds(3 * time.Millisecond)
 	r.AcceptedRecipients(4)
 	r.QueueSync(17, time.Millisecond)
+	r.MailboxSync(11, time.Millisecond)
 	r.Final(metrics.FinalDelivered, 3)
 	r.Phase(metrics.PhaseConnect, 20*time.Millisecond)
 	r.Phase(metrics.PhaseTLS, 0)
@@ -104,7 +105,7 @@ func TestWhatIsCountedIsShown(t *testing.T) {
 	}
 	text := scrape(t, r)
 	for _, want := range []string{
-		"postrider_accept_seconds_count 1", "postrider_recipients_accepted_total 4", "postrider_queue_sync_batch_sum 17",
+		"postrider_accept_seconds_count 1", "postrider_recipients_accepted_total 4", "postrider_queue_sync_batch_sum 17", "postrider_mailbox_sync_batch_sum 11", "postrider_mailbox_sync_seconds_count 1",
 		`postrider_recipients_final_total{result="delivered"} 3`, `postrider_delivery_seconds_count{phase="connect"} 1`, `postrider_delivery_seconds_count{phase="tls"} 0`,
 		`postrider_smtp_in_rejected_total{cmd="rcpt",code_class="5xx",listener="l",rule="relay"} 1`,
 		`postrider_delivery_attempts_total{result="temp",site="a"} 5`, `postrider_delivery_attempts_total{result="ok",site="other"} 51`,
@@ -206,6 +207,7 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 		r.AcceptSeconds(time.Millisecond)
 		r.AcceptedRecipients(1)
 		r.QueueSync(8, time.Millisecond)
+		r.MailboxSync(8, time.Millisecond)
 		r.Final(metrics.FinalDelivered, 1)
 		r.Phase(metrics.PhaseTotal, time.Millisecond)
 		r.Reused()
