@@ -203,7 +203,7 @@ func (a *App) Stop(ctx context.Context, reason string) error {
 		errs = append(errs, a.mailboxes.Close())
 	}
 	if a.users != nil {
-		a.users.close()
+		errs = append(errs, a.users.close())
 	}
 	a.stopChecks()
 	a.background.Wait()

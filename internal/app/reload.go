@@ -26,6 +26,9 @@ func (a *App) Reload() error {
 		rules, err = rulesOf(cfg)
 	}
 	if err == nil {
+		err = a.users.check()
+	}
+	if err == nil {
 		err = a.certs.Reload(certOptions(cfg))
 	}
 	if err != nil {
@@ -41,6 +44,7 @@ func (a *App) Reload() error {
 	}
 	a.warn(cfg)
 	a.engine.Reload(rules)
+	a.users.reload(cfg)
 	for _, s := range a.servers {
 		s.reload(cfg)
 	}
@@ -79,6 +83,14 @@ func needsRestart(old, cfg *config.Config) (keys []string) {
 	differ("[outbound] connections", old.Outbound.Connections != cfg.Outbound.Connections)
 	differ("[outbound] total_connections", old.Outbound.TotalConnections != cfg.Outbound.TotalConnections)
 	differ("[bounce] per_victim", old.Bounce.PerVictim != cfg.Bounce.PerVictim)
+	differ("[mailboxes]", old.Mailboxes != cfg.Mailboxes)
+	differ("[local] domains", (len(old.Local.Domains) == 0) != (len(cfg.Local.Domains) == 0)) // the first one opens the mailboxes
+	differ("[users] file", old.Users.File != cfg.Users.File)
+	differ("[users] cores", old.Users.Cores != cfg.Users.Cores)
+	differ("[users.sql]", old.Users.SQL != cfg.Users.SQL)
+	differ("[users.ldap]", old.Users.LDAP != cfg.Users.LDAP)
+	differ("[users.oauth]", old.Users.OAuth != cfg.Users.OAuth)
+	differ("[autoconfig]", old.Autoconfig != cfg.Autoconfig)
 	differ("[admin]", old.Admin != cfg.Admin)
 	differ("[log]", old.Log != cfg.Log)
 	return keys

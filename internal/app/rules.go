@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"postrider/internal/auth/userfile"
 	"postrider/internal/certs"
 	"postrider/internal/config"
 	"postrider/internal/maillog"
@@ -60,7 +61,14 @@ func Check(cfg *config.Config) error {
 	if cfg.Admin.TokenFile != "" {
 		_, token = readToken(cfg.Admin.TokenFile)
 	}
-	return errors.Join(rules, certificate, token)
+	var users error
+	if cfg.Users.File != "" {
+		if _, users = userfile.Load(cfg.Users.File); users != nil {
+			users = fmt.Errorf("users %s: %w", cfg.Users.File, users)
+		}
+	}
+	far, directories := openDirectories(cfg)
+	return errors.Join(rules, certificate, token, users, directories, far.close())
 }
 
 // resolveOf says what addresses at RCPT stand for.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +18,10 @@ import (
 // databases the configuration names.
 type users struct {
 	auth *auth.Authenticator
-	file *userfile.File // nil: none
+	// observe is told of each login that was tried.
+	observe func(*auth.Outcome)
+	file    *userfile.File // nil: none
+	far     directories
 
 	stop  context.CancelFunc
 	watch chan struct{} // closed when the file is watched no more
@@ -26,13 +30,16 @@ type users struct {
 // openUsers readies the logins of all protocols.
 func (a *App) openUsers() error {
 	u := &users{stop: func() {}, watch: make(chan struct{})}
+	var err error
 	if path := a.cfg.Users.File; path != "" {
-		var err error
 		if u.file, err = userfile.Open(path); err != nil {
 			return fmt.Errorf("users %s: %w", path, err)
 		}
 	}
-	u.auth = auth.New(u.options(a.cfg, nil))
+	if u.far, err = openDirectories(a.cfg); err != nil {
+		return err
+	}
+	u.auth = auth.New(u.options(a.cfg))
 	a.users = u
 	if u.file == nil {
 		close(u.watch)
@@ -57,7 +64,7 @@ func (a *App) usersRead(n int, err error) {
 }
 
 // options are what cfg says of logins.
-func (u *users) options(cfg *config.Config, observe func(*auth.Outcome)) auth.Options {
+func (u *users) options(cfg *config.Config) auth.Options {
 	l := cfg.Limits
 	allow := func(burst int) auth.Allowance {
 		if burst <= 0 {
@@ -66,7 +73,6 @@ func (u *users) options(cfg *config.Config, observe func(*auth.Outcome)) auth.Op
 		return auth.Allowance{Burst: burst, Interval: l.LoginWindow / time.Duration(burst)}
 	}
 	o := auth.Options{
-		Clear: cfg.Users.ClearText != config.ClearTextNever,
 		Cores: cfg.Users.Cores,
 		Cache: cmp.Or(cfg.Users.Cache, -1), // 0 asks for none
 		Limits: auth.Limits{
@@ -76,7 +82,7 @@ func (u *users) options(cfg *config.Config, observe func(*auth.Outcome)) auth.Op
 			Delay:      cmp.Or(cfg.Users.Delay, -1),
 			MaxDelay:   cfg.Users.MaxDelay,
 		},
-		Observe: observe,
+		Observe: u.observe,
 	}
 	if len(cfg.Local.Domains) > 0 {
 		o.Domain = cfg.Local.Domains[0]
@@ -85,12 +91,47 @@ func (u *users) options(cfg *config.Config, observe func(*auth.Outcome)) auth.Op
 		o.Databases = append(o.Databases, u.file)
 		o.Secret = u.file.Secret
 	}
+	o.Databases = append(o.Databases, u.far.databases...)
+	o.Tokens = u.far.tokens
 	return o
 }
 
+// clearLogin says which clients may send a password to l without TLS; nil: none.
+func clearLogin(cfg *config.Config, l config.Listener) func(netip.Addr) bool {
+	switch {
+	case l.TLS != config.TLSOff:
+		return nil
+	case cfg.Users.ClearText == config.ClearTextAlways:
+		return func(netip.Addr) bool { return true }
+	case cfg.Users.ClearText == config.ClearTextLoopback:
+		return netip.Addr.IsLoopback
+	}
+	return nil
+}
+
 // close ends the logins; no session may be left.
-func (u *users) close() {
+func (u *users) close() error {
 	u.stop()
 	<-u.watch
 	u.auth.Close()
+	return u.far.close()
+}
+
+// check says whether the users file can be read as it is now.
+func (u *users) check() error {
+	if u.file == nil {
+		return nil
+	}
+	if _, err := userfile.Load(u.file.Path()); err != nil {
+		return fmt.Errorf("users %s: %w", u.file.Path(), err)
+	}
+	return nil
+}
+
+// reload takes what cfg says of logins, and the users file as it is now.
+func (u *users) reload(cfg *config.Config) {
+	if u.file != nil {
+		_ = u.file.Reload() // it was checked; whatever has come since is told by the watch
+	}
+	u.auth.Reload(u.options(cfg))
 }

@@ -72,27 +72,27 @@ var phaseNames = [phases]string{"wait", "dns", "connect", "tls", "data", "total"
 type Registry struct {
 	registry *prometheus.Registry
 
-	accept     prometheus.Histogram
-	sync       prometheus.Histogram
-	batch      prometheus.Histogram
+	accept prometheus.Histogram
+	sync   prometheus.Histogram
+	batch  prometheus.Histogram
 
 	mailboxSync, mailboxBatch prometheus.Histogram
-	phase      [phases]prometheus.Histogram
-	reused     prometheus.Counter
-	recipients prometheus.Counter
-	final      [finals]prometheus.Counter
-	attempts   *prometheus.CounterVec
-	replies    *prometheus.CounterVec
-	tlsOut     *prometheus.CounterVec
-	dns        *prometheus.HistogramVec
-	dnsCache   *prometheus.CounterVec
-	notices    *prometheus.CounterVec
-	rejected   *prometheus.CounterVec
-	login      *prometheus.CounterVec
-	loginTime  *prometheus.HistogramVec
-	loaded     prometheus.Gauge
-	reloadOK   prometheus.Gauge
-	sites      *TopN
+	phase                     [phases]prometheus.Histogram
+	reused                    prometheus.Counter
+	recipients                prometheus.Counter
+	final                     [finals]prometheus.Counter
+	attempts                  *prometheus.CounterVec
+	replies                   *prometheus.CounterVec
+	tlsOut                    *prometheus.CounterVec
+	dns                       *prometheus.HistogramVec
+	dnsCache                  *prometheus.CounterVec
+	notices                   *prometheus.CounterVec
+	rejected                  *prometheus.CounterVec
+	login                     *prometheus.CounterVec
+	loginTime                 *prometheus.HistogramVec
+	loaded                    prometheus.Gauge
+	reloadOK                  prometheus.Gauge
+	sites                     *TopN
 }
 
 // MaxSites is how many sites have a label of their own; the others share
