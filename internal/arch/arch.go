@@ -69,6 +69,9 @@ func allowed() map[string]string {
 		"relay/smtp": "internal/mail internal/wire internal/bufpool",
 		"delivery":   "delivery/mailbox internal/mail internal/message internal/maillog internal/metrics",
 
+		"delivery/transfer":   "delivery/mailbox internal/mail internal/message",
+		"delivery/transfer/*": "delivery/transfer delivery/mailbox internal/mail internal/message",
+
 		// Level 4
 		"relay/smtpd":        "relay/smtp internal/mail internal/message internal/wire internal/auth internal/bufpool internal/limit",
 		"relay/resolve":      "relay/aliases relay/policy relay/route relay/srs internal/mail",
