@@ -22,6 +22,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"postrider/access/pop3"
+	"postrider/delivery"
 	"postrider/delivery/mailbox"
 	"postrider/internal/admin"
 	"postrider/internal/certs"
@@ -67,6 +69,8 @@ type App struct {
 	users    *users
 	// mailboxes is nil where no mail is delivered.
 	mailboxes *mailbox.Store
+	agent     *delivery.Agent // likewise
+	drops     *pop3.Drops
 	census    *wire.Census
 	servers   []*server
 	admin     *admin.Server
@@ -88,6 +92,7 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 		o: o, cfg: cfg, diag: o.Diagnostics, start: time.Now(),
 		metrics: metrics.New(o.Version, time.Now()),
 		census:  wire.NewCensus(),
+		drops:   pop3.NewDrops(),
 		fatal:   make(chan error, 1),
 
 		stopChecks: func() {},
@@ -127,6 +132,7 @@ func (a *App) bringUp(ctx context.Context) error {
 	if err := a.openUsers(); err != nil {
 		return err
 	}
+	a.openAgent()
 	if a.engine, err = relay.Open(ctx, a.engineOptions()); err != nil {
 		return err
 	}
@@ -276,6 +282,9 @@ func (a *App) engineOptions() relay.Options {
 		ConnectionsPerHop: a.cfg.Outbound.Connections,
 		Metrics:           a.metrics,
 		Observe:           observer{a},
+	}
+	if a.agent != nil {
+		o.Local, o.NoDirect = a.agent, !a.cfg.Local.Direct
 	}
 	if a.o.Queue != nil {
 		a.o.Queue(&o.Queue)

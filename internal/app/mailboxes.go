@@ -1,12 +1,16 @@
 package app
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
+	"postrider/delivery"
 	"postrider/delivery/mailbox"
 	"postrider/internal/config"
 )
@@ -41,6 +45,50 @@ func (a *App) openMailboxes() error {
 	}
 	return nil
 }
+
+// openAgent readies the delivery into the mailboxes.
+func (a *App) openAgent() {
+	if a.mailboxes == nil {
+		return
+	}
+	o := delivery.Options{
+		Store: a.mailboxes, Users: a.users.auth, Quota: a.quotaOf,
+		FullIsPermanent: a.cfg.Local.OverQuota == config.OverQuotaPermanent,
+	}
+	if a.cfg.Local.Separator != "" {
+		o.Separator = a.cfg.Local.Separator[0]
+	}
+	a.agent = delivery.New(o)
+}
+
+// quotaOf returns the bounds of a user's mailboxes: his own, or those of all.
+func (a *App) quotaOf(ctx context.Context, user string) (limitBytes, limitMessages int64, err error) {
+	limitBytes, limitMessages, err = a.users.auth.Quota(ctx, user)
+	all := &a.reloaded.Load().cfg.Local
+	return max(cmp.Or(limitBytes, all.Quota), 0), max(cmp.Or(limitMessages, all.QuotaMessages), 0), err
+}
+
+// accountOf returns the account of a user who has logged in, which is made when
+// there was no mail for him yet.
+func (a *App) accountOf(ctx context.Context, user string) (*mailbox.Account, error) {
+	if a.mailboxes == nil {
+		return nil, errNoMailboxes
+	}
+	account, err := a.mailboxes.Account(user)
+	if !errors.Is(err, mailbox.ErrNoAccount) {
+		return account, err
+	}
+	if account, err = a.mailboxes.CreateAccount(ctx, user); err != nil {
+		return nil, err
+	}
+	limitBytes, limitMessages, err := a.quotaOf(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return account, account.SetQuota(ctx, limitBytes, limitMessages)
+}
+
+var errNoMailboxes = errors.New("no [local] domains, so there are no mailboxes")
 
 // failMailboxes is called by the store, once.
 func (a *App) failMailboxes(err error) {

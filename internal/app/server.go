@@ -47,7 +47,11 @@ func (a *App) openServers(sockets inherited) error {
 			return err
 		}
 		s := &server{conf: c, listener: l, shared: shared}
-		a.openSMTP(s)
+		if c.Service == config.ServicePOP3 || c.Service == config.ServicePOP3S {
+			a.openPOP3(s)
+		} else {
+			a.openSMTP(s)
+		}
 		a.servers = append(a.servers, s)
 	}
 	return nil

@@ -44,10 +44,16 @@ func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Confi
 		Handler:    a.engine.Handler(lmtp),
 		LMTP:       lmtp,
 		RequireTLS: c.TLS == config.TLSRequired,
-		Limits:     limitsOf(cfg),
-		Exempt:     exempt(access),
-		Metrics:    m,
-		Events:     a.rejected,
+		Auth:       a.users.auth,
+		ClearLogin: clearLogin(cfg, c),
+
+		ImplicitTLS:  c.Service == config.ServiceSubmissions,
+		RequireLogin: c.Service.Submits(),
+
+		Limits:  limitsOf(cfg),
+		Exempt:  exempt(access),
+		Metrics: m,
+		Events:  a.rejected,
 	}
 	if c.TLS != config.TLSOff {
 		o.TLS = func() *tls.Config { return a.certs.Config() }

@@ -12,6 +12,7 @@ import (
 	"postrider/internal/auth"
 	"postrider/internal/auth/userfile"
 	"postrider/internal/config"
+	"postrider/internal/maillog"
 )
 
 // users are the people who log in and whose mail is kept here, from whatever
@@ -29,7 +30,7 @@ type users struct {
 
 // openUsers readies the logins of all protocols.
 func (a *App) openUsers() error {
-	u := &users{stop: func() {}, watch: make(chan struct{})}
+	u := &users{observe: a.loginTried, stop: func() {}, watch: make(chan struct{})}
 	var err error
 	if path := a.cfg.Users.File; path != "" {
 		if u.file, err = userfile.Open(path); err != nil {
@@ -52,6 +53,15 @@ func (a *App) openUsers() error {
 		u.file.Watch(ctx, a.usersRead)
 	}()
 	return nil
+}
+
+// loginTried writes down what became of a login.
+func (a *App) loginTried(o *auth.Outcome) {
+	a.metrics.Login(o.Attempt.Protocol, o.Reason.String(), o.Took, o.Cached)
+	a.log.Login(&maillog.Login{
+		Session: o.Attempt.Session, Client: o.Attempt.Client, Service: o.Attempt.Protocol, Mechanism: o.Mechanism,
+		User: o.Name, TLS: o.Attempt.TLS, Result: o.Reason.String(), Cached: o.Cached, Took: o.Took, Delay: o.Delay, Err: o.Err,
+	})
 }
 
 // usersRead tells what became of a users file that has changed.

@@ -18,6 +18,16 @@ func (a *Authenticator) Exists(ctx context.Context, address string) (name string
 	return e.Name, true, nil
 }
 
+// Quota returns what the databases say of a user's mailboxes (see Entry); zeros for
+// one that they do not know.
+func (a *Authenticator) Quota(ctx context.Context, name string) (bytes, messages int64, err error) {
+	e, err := a.lookup(ctx, name)
+	if e == nil || err != nil {
+		return 0, 0, err
+	}
+	return e.QuotaBytes, e.QuotaMessages, nil
+}
+
 // secret is the installation's, or one of this process.
 func (a *Authenticator) secret() []byte {
 	if f := a.o.Load().Secret; f != nil {
