@@ -86,6 +86,7 @@ func rootCommand() *cobra.Command {
 		logCommand(load),
 		statusCommand(load),
 		explainCommand(load),
+		dnsCommand(load),
 		userCommand(load),
 	)
 	return root

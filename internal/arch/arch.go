@@ -47,6 +47,8 @@ func allowed() map[string]string {
 
 		"internal/autoconfig": "internal/dns internal/limit",
 
+		"internal/dnscheck": "internal/dns",
+
 		// Level 2
 		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
 		"internal/config":             "internal/mail relay/classify", // which compiles the rules that a file holds
@@ -100,7 +102,7 @@ func allowed() map[string]string {
 		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/autoconfig internal/bufpool internal/certs internal/config internal/dns " +
 			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
 		"internal/demo": "internal/app internal/config internal/mail queue bench/ledger bench/load bench/sink internal/dns/dnstest",
-		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/mail internal/maillog",
+		"cmd/postrider": "internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/dns internal/dnscheck internal/mail internal/maillog",
 		"cmd/postbench": "bench bench/* internal/dns/dnstest internal/mail",
 
 		// Tests only.

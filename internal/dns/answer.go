@@ -19,6 +19,7 @@ type answer struct {
 	addrs    []netip.Addr
 	texts    []string // of TXT, or the names of PTR
 	tlsa     []TLSA
+	services []Service
 
 	authentic bool
 	expires   time.Time
@@ -32,12 +33,15 @@ func (a *answer) facts(now time.Time) Facts {
 
 // bytes is roughly the memory that a takes.
 func (a *answer) bytes() int64 {
-	n := 300 + len(a.hosts)*24 + len(a.addrs)*24 + len(a.texts)*16 + len(a.tlsa)*32
+	n := 300 + len(a.hosts)*24 + len(a.addrs)*24 + len(a.texts)*16 + len(a.tlsa)*32 + len(a.services)*24
 	for _, h := range a.hosts {
 		n += len(h.Host)
 	}
 	for _, t := range a.texts {
 		n += len(t)
+	}
+	for _, s := range a.services {
+		n += len(s.Host)
 	}
 	for _, t := range a.tlsa {
 		n += len(t.Data)
@@ -107,6 +111,8 @@ func (a *answer) fill(records []wire.RR) {
 			if host, ok := hostName(v.Ptr); ok && len(a.texts) < MaxTexts {
 				a.texts = append(a.texts, host)
 			}
+		case *wire.SRV:
+			a.addService(v)
 		case *wire.TLSA:
 			if data, err := hex.DecodeString(v.Certificate); err == nil && len(a.tlsa) < MaxTexts {
 				a.tlsa = append(a.tlsa, TLSA{Usage: v.Usage, Selector: v.Selector, Matching: v.MatchingType, Data: data})

@@ -1,5 +1,5 @@
 // Package dns asks the name service what a mail relay needs: mail exchangers,
-// addresses, texts, TLSA records and the names of addresses. It is a stub with a
+// addresses, texts, TLSA and SRV records and the names of addresses. It is a stub with a
 // cache: recursion, and DNSSEC, are the work of the servers that it asks.
 //
 // A question goes to the first server that is not known to be down, over UDP from a
@@ -48,7 +48,7 @@ import (
 const (
 	MaxHosts     = 10 // mail exchangers, the most preferred
 	MaxAddresses = 20 // of a host, of each family
-	MaxTexts     = 64 // TXT, TLSA or PTR records
+	MaxTexts     = 64 // TXT, TLSA, SRV or PTR records
 	MaxChain     = 8  // CNAMEs in a row; a longer chain is ErrTemporary
 )
 

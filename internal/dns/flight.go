@@ -149,7 +149,7 @@ func (r *Resolver) failure(k key, from string, cause error) *answer {
 }
 
 func (a *answer) empty() bool {
-	return len(a.addrs)+len(a.texts)+len(a.tlsa) == 0
+	return len(a.addrs)+len(a.texts)+len(a.tlsa)+len(a.services) == 0
 }
 
 func clamp(seconds uint32, low, high time.Duration) time.Duration {

@@ -2,7 +2,7 @@
 // domains of a made-up world, answers for everything else that they do not exist,
 // and fails on purpose where it is told to.
 //
-// Records are added by hand (AddMail, AddHost, AddTXT, AddTLSA, AddPTR, AddCNAME,
+// Records are added by hand (AddMail, AddHost, AddTXT, AddTLSA, AddSRV, AddPTR, AddCNAME,
 // AddBomb) or come from a function of a number (Generate), so that a hundred thousand
 // domains need no records in memory. Faults are set for a name and everything
 // below it (Fail), for a share of the domains (FailDomains) or for a share of the
