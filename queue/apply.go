@@ -137,6 +137,14 @@ func (w *worker) apply() error {
 			q.recycle(st)
 		}
 	}
+	if len(w.dead) > 0 && !q.keepFiles.TryLock() { // a backup is being made
+		q.mu.Lock()
+		q.unlinks = append(q.unlinks, w.dead...)
+		q.mu.Unlock()
+		w.dead = w.dead[:0]
+	} else if len(w.dead) > 0 {
+		defer q.keepFiles.Unlock()
+	}
 	for _, id := range w.dead {
 		// An orphan that stays is swept at the next start.
 		if err := w.st.fs.Remove(q.largePath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -320,6 +328,10 @@ func (w *worker) anyRow(b *pebble.Batch, id mail.ID) (bool, error) {
 // is durable past them. The spool itself waits for readers.
 func (w *worker) recycle() error {
 	q := w.q
+	if !q.keepFiles.TryLock() {
+		return nil // a backup is being made
+	}
+	defer q.keepFiles.Unlock()
 	low := q.sp.Low()
 	to := low
 	q.mu.Lock()

@@ -21,6 +21,10 @@ type coldText struct {
 // compact unlinks cold segments that are dead, and copies what lives in one that
 // is more than half dead to the current one.
 func (w *worker) compact() error {
+	if !w.q.keepFiles.TryLock() {
+		return nil // a backup is being made
+	}
+	defer w.q.keepFiles.Unlock()
 	n, live, ok := w.st.cold.Dead()
 	if !ok {
 		return nil

@@ -45,7 +45,8 @@
 // one goroutine each. Queue.mu guards the table of waiting recipients, the
 // lanes, the hot entries and the counts; it is held for microseconds, never
 // across I/O or a callback. The cold store's mutex is taken below it, never
-// around it. Three goroutines belong to the queue: the spool's writer, which
+// around it. keepFiles is held while a backup is made, and by the worker while it
+// gives files back, without waiting for it. Three goroutines belong to the queue: the spool's writer, which
 // makes messages leasable as their groups are synced; the clock, which makes
 // deferred recipients ready; and the worker, the only one that writes to Pebble
 // and the cold segments. Close waits for all. The orders of the lanes are called under

@@ -30,6 +30,8 @@ type Filter struct {
 	MinAttempts int
 	MinSize     int64 // bytes of text
 	Limit       int   // most messages; 0: no limit
+
+	until time.Time // accepted then or before
 }
 
 // matcher is a Filter made ready for use.
@@ -67,6 +69,7 @@ func (m *matcher) message(e *mail.Envelope) bool {
 	case len(m.from) > 0 && !bytes.Equal(m.from, sender),
 		m.OlderThan > 0 && age < m.OlderThan,
 		m.NewerThan > 0 && age >= m.NewerThan,
+		!m.until.IsZero() && e.ArrivedMicro > m.until.UnixMicro(),
 		e.SizeBytes < m.MinSize:
 		return false
 	case string(m.fromDomain) == "<>":

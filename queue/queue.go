@@ -43,6 +43,8 @@ type Queue struct {
 	dead       atomic.Bool // closed or failed: nothing new
 	failed     atomic.Bool
 	opened     atomic.Bool
+	restored   atomic.Bool // from a backup: nothing is leased before all is held
+	keepFiles  sync.Mutex  // held by Backup, and by the worker while it gives files back; taken before mu
 
 	entries, envelopes, drafts, settlements, waiters sync.Pool
 
@@ -209,11 +211,18 @@ func (q *Queue) open() error {
 		return err
 	}
 	q.committed = q.sp.Synced()
+	if err := q.openRestored(); err != nil {
+		return err
+	}
 	l, err := q.newLoader()
 	if err != nil {
 		return err
 	}
 	q.opened.Store(true)
+	if q.restored.Load() {
+		q.running.Add(1)
+		go q.holdRestored()
+	}
 	q.running.Add(3)
 	go q.runClock()
 	go q.runWorker(q.worker)
@@ -284,6 +293,7 @@ func (q *Queue) Close(ctx context.Context) error {
 		return errors.Join(ErrClosed, q.sp.Close(), q.lock.Close())
 	}
 	q.running.Wait()
+	q.backedUp()
 	err := q.sp.Close() // all that was appended is synced, all Committed have run
 	if noRoom(err) && !q.failed.Load() {
 		q.alarm("disk", fmt.Errorf("close spool: %w", err)) // it will take longer to open

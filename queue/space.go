@@ -67,7 +67,11 @@ func (q *Queue) rowsRoom() error {
 
 // starvedLocked reports that the last segment is being written: it is left to the
 // settlements of what is in flight, so nothing may be leased until others are free.
+// Nor may anything before what was restored is held.
 func (q *Queue) starvedLocked() bool {
+	if q.restored.Load() {
+		return true
+	}
 	free, _ := q.sp.Usage()
 	if free > 0 {
 		return false
