@@ -141,6 +141,7 @@ func (s *session) quit() {
 			reply = replyNotRemoved
 		}
 	}
+	s.leave() // before the reply: the client's next session may come at once
 	s.w.AddString(reply)
 }
 

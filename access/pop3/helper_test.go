@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/netip"
@@ -44,6 +45,7 @@ type house struct {
 	events []pop3.Event
 	closed int
 	fail   error // of reading and updating
+	damage bool  // a text ends with an error
 }
 
 type letter struct {
@@ -73,6 +75,12 @@ func (h *house) left(user string) string {
 	return strings.Join(uids, " ")
 }
 
+func (h *house) set(fail error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fail = fail
+}
+
 func (h *house) event(e pop3.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -96,12 +104,12 @@ func (h *house) Lookup(_ context.Context, name string) (*auth.Entry, error) {
 
 func (h *house) ScramReady() bool { return true }
 
-// Check makes it a checker of tokens: each is the name of its user.
+// Check makes it a checker of tokens: all are one user's.
 func (h *house) Check(_ context.Context, token string) (string, error) {
 	if token == "expired" {
 		return "", auth.ErrCredentials
 	}
-	return token, nil
+	return "user@mx.example", nil
 }
 
 var scramKeys = sync.OnceValue(func() *hash.Scram {
@@ -166,13 +174,24 @@ func (d *drop) Text(i int) (pop3.Text, error) {
 	for _, l := range d.h.mail[d.user] {
 		if l == d.letters[i] {
 			d.reading = strings.NewReader(l.text)
-			return text{d.reading}, d.h.fail
+			return text{d.reading, d.h.damage}, d.h.fail
 		}
 	}
 	return nil, pop3.ErrGone
 }
 
-type text struct{ *strings.Reader }
+type text struct {
+	*strings.Reader
+	damaged bool
+}
+
+func (t text) WriteTo(w io.Writer) (int64, error) {
+	n, err := t.Reader.WriteTo(w)
+	if t.damaged {
+		err = errors.Join(err, errors.New("checksum does not match"))
+	}
+	return n, err
+}
 
 func (t text) Release() {}
 
