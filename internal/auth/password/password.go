@@ -115,7 +115,7 @@ type parsed struct {
 }
 
 func parse(stored string) (parsed, error) {
-	if rest, ok := strings.CutPrefix(stored, "$argon2id$"); ok {
+	if rest, ok := strings.CutPrefix(stored, "$argon2id$"); ok && strings.HasPrefix(rest, "v=19$") {
 		return parseArgon2id(rest)
 	}
 	if strings.HasPrefix(stored, "{") {
@@ -127,14 +127,18 @@ func parse(stored string) (parsed, error) {
 // parseArgon2id reads the PHC string "v=19$m=..,t=..,p=..$salt$key". It is our own
 // form, so it is read here and not through a general decoder.
 func parseArgon2id(rest string) (parsed, error) {
-	part := strings.Split(rest, "$")
-	if len(part) != 4 || part[0] != "v=19" {
+	cost, rest, ok := strings.Cut(strings.TrimPrefix(rest, "v=19$"), "$")
+	m, t, p, known := argonCost(cost)
+	salt64, key64, two := strings.Cut(rest, "$")
+	if !ok || !known || !two || len(salt64) > 86 || len(key64) > 86 {
 		return parsed{}, ErrForm
 	}
-	m, t, p, ok := argonCost(part[1])
-	salt, err1 := base64.RawStdEncoding.DecodeString(part[2])
-	key, err2 := base64.RawStdEncoding.DecodeString(part[3])
-	if !ok || err1 != nil || err2 != nil || len(salt) < 8 || len(key) < 16 || len(key) > 64 {
+	buf := make([]byte, 0, 128) // both in one
+	buf, err1 := base64.RawStdEncoding.AppendDecode(buf, []byte(salt64))
+	salt := buf
+	buf, err2 := base64.RawStdEncoding.AppendDecode(buf, []byte(key64))
+	key := buf[len(salt):]
+	if err1 != nil || err2 != nil || len(salt) < 8 || len(key) < 16 {
 		return parsed{}, ErrForm
 	}
 	if !argonBearable(m, t, p) {
@@ -148,15 +152,14 @@ func parseArgon2id(rest string) (parsed, error) {
 
 // argonCost reads "m=19456,t=2,p=1".
 func argonCost(s string) (m, t, p uint32, ok bool) {
-	part := strings.Split(s, ",")
-	if len(part) != 3 {
-		return 0, 0, 0, false
-	}
 	value := [3]uint32{}
 	for i, name := range [...]string{"m=", "t=", "p="} {
-		digits, found := strings.CutPrefix(part[i], name)
+		var field string
+		var more bool
+		field, s, more = strings.Cut(s, ",")
+		digits, found := strings.CutPrefix(field, name)
 		n, err := strconv.ParseUint(digits, 10, 32)
-		if !found || err != nil || n == 0 {
+		if !found || err != nil || n == 0 || more != (i < 2) {
 			return 0, 0, 0, false
 		}
 		value[i] = uint32(n)

@@ -28,7 +28,7 @@ func parseScheme(stored string) (parsed, error) {
 		return parsePlain(rest)
 	case "CRYPT", "BLF-CRYPT", "SHA256-CRYPT", "SHA512-CRYPT", "MD5-CRYPT", "MD5", "ARGON2", "ARGON2I", "ARGON2ID":
 		if strings.HasPrefix(rest, "$") { // "{MD5}" is a digest elsewhere, and MD5-crypt with Dovecot
-			if id, ok := strings.CutPrefix(rest, "$argon2id$"); ok {
+			if id, ok := strings.CutPrefix(rest, "$argon2id$"); ok && strings.HasPrefix(id, "v=19$") {
 				return parseArgon2id(id)
 			}
 			return parseCrypt(rest)

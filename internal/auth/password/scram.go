@@ -75,11 +75,8 @@ func (s *Scram) String() string {
 
 // ParseScram reads what String writes.
 func ParseScram(text string) (*Scram, error) {
-	part := strings.Split(text, ",")
-	if len(part) != 4 {
-		return nil, ErrForm
-	}
-	n, err := strconv.Atoi(part[0])
+	digits, text, _ := strings.Cut(text, ",")
+	n, err := strconv.Atoi(digits)
 	if err != nil || n < 1 {
 		return nil, ErrForm
 	}
@@ -87,10 +84,19 @@ func ParseScram(text string) (*Scram, error) {
 		return nil, ErrCost
 	}
 	s := &Scram{Iterations: n}
+	buf := make([]byte, 0, 128) // all in one
 	for i, into := range [...]*[]byte{&s.Salt, &s.StoredKey, &s.ServerKey} {
-		if *into, err = base64.StdEncoding.DecodeString(part[i+1]); err != nil {
+		var field string
+		var more bool
+		field, text, more = strings.Cut(text, ",")
+		if more != (i < 2) || len(field) > 88 {
 			return nil, ErrForm
 		}
+		was := len(buf)
+		if buf, err = base64.StdEncoding.AppendDecode(buf, []byte(field)); err != nil {
+			return nil, ErrForm
+		}
+		*into = buf[was:len(buf):len(buf)]
 	}
 	if len(s.Salt) == 0 || len(s.Salt) > 64 || len(s.StoredKey) != 32 || len(s.ServerKey) != 32 {
 		return nil, ErrForm

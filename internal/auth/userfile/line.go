@@ -27,7 +27,7 @@ func wrong(at int, format string, a ...any) error { return &lineError{at, fmt.Er
 // parseLine reads the line of one user. The entry shares memory with the line.
 func parseLine(line string) (*auth.Entry, error) {
 	e := new(auth.Entry)
-	seen := make(map[string]bool, 8)
+	var seen fields
 	for at, first := 0, true; ; first = false {
 		for at < len(line) && (line[at] == ' ' || line[at] == '\t') {
 			at++
@@ -48,10 +48,9 @@ func parseLine(line string) (*auth.Entry, error) {
 			e.Name = name
 		} else {
 			key, value, has := strings.Cut(word, "=")
-			if seen[key] && key != "app" {
+			if !seen.add(key) {
 				return nil, wrong(at, "%.20q stands twice", key)
 			}
-			seen[key] = true
 			if err := setField(e, key, value, has); err != nil {
 				return nil, wrong(at, "%w", err)
 			}
@@ -64,6 +63,21 @@ func parseLine(line string) (*auth.Entry, error) {
 		}
 	}
 	return e, nil
+}
+
+// fields are the ones of a line that were seen.
+type fields uint8
+
+// add reports whether key may stand here.
+func (f *fields) add(key string) bool {
+	for i, name := range [...]string{"password", "scram", "send-as", "quota", "quota-messages", "disabled"} {
+		if name == key {
+			had := *f&(1<<i) != 0
+			*f |= 1 << i
+			return !had
+		}
+	}
+	return true // app= may come again, and what is unknown is told later
 }
 
 func setField(e *auth.Entry, key, value string, has bool) (err error) {
