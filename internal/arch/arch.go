@@ -126,7 +126,7 @@ func confined() map[string]string {
 		"github.com/prometheus/procfs":            "bench bench/*",
 		"github.com/miekg/dns":                    "internal/dns internal/dns/*",
 		"golang.org/x/net/idna":                   "internal/dns relay/smtp",
-		"golang.org/x/text/":                      "internal/message",
+		"golang.org/x/text/":                      "internal/message delivery/mailbox",
 		"github.com/prometheus/":                  "internal/metrics bench bench/*",
 		"go.uber.org/zap":                         "internal/maillog internal/app internal/demo cmd/postrider",
 		"github.com/pelletier/go-toml/":           "internal/config bench",

@@ -1,0 +1,270 @@
+package mailbox
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/delivery/mailbox/internal/rows"
+	"postrider/internal/bufpool"
+	"postrider/internal/mail"
+	"postrider/internal/spool/frame"
+)
+
+// Message is an opened message: its memory is used again when it is opened again
+// after Release. It belongs to one goroutine at a time.
+type Message struct {
+	Meta
+	s      *Store
+	prefix []byte
+	blob   rows.Blob
+	file   vfs.File // of a large text
+	pinned bool
+	keyBuf []byte
+}
+
+func (m *Meta) set(uid uint32, row *rows.Entry) {
+	m.Entry = Entry{uid, Flags(row.Flags), row.ModSeq}
+	m.More = row.More
+	m.SizeBytes, m.PrefixBytes = int64(row.Size), int(row.PrefixLen)
+	m.Received, m.Saved = time.Unix(row.Received, 0), time.Unix(row.Saved, 0)
+	m.EmailID = EmailID{row.Blob, row.Variant}
+	m.ImportedUIDL = row.HasUIDL
+}
+
+// Scan calls f for the messages of the view in [from, to], in the order of UIDs,
+// until f returns false; those that are gone meanwhile are left out, and flags are
+// as of now. The Meta is valid during the call.
+func (v *View) Scan(from, to uint32, f func(*Meta) bool) error {
+	s := v.m.a.s
+	if err := s.enter(nil); err != nil {
+		return err
+	}
+	defer s.leave()
+	if n := v.Len(); n == 0 {
+		return nil
+	} else if last := v.At(n - 1).UID; to > last {
+		to = last
+	}
+	if from > to {
+		return nil
+	}
+	var meta Meta
+	var row rows.Entry
+	return scanEntries(s.db, v.m, from, to, func(uid uint32, value []byte) (bool, error) {
+		if err := rows.ParseEntry(value, &row); err != nil {
+			return false, err
+		}
+		meta.set(uid, &row)
+		return f(&meta), nil
+	})
+}
+
+// Message opens the message with this UID: ErrNoMessage when it is gone. Release
+// gives it back.
+func (v *View) Message(uid uint32, m *Message) error { return v.m.Message(uid, m) }
+
+// Message opens the message with this UID: ErrNoMessage when it is gone. Release
+// gives it back.
+func (mb *Mailbox) Message(uid uint32, m *Message) error {
+	s := mb.a.s
+	if err := s.enter(nil); err != nil {
+		return err
+	}
+	m.s = s
+	err := mb.open(uid, m)
+	if err != nil {
+		m.s = nil
+		s.leave()
+	}
+	return err
+}
+
+func (mb *Mailbox) open(uid uint32, m *Message) error {
+	var row rows.Entry
+	m.keyBuf = rows.EntryKey(m.keyBuf[:0], mb.a.id, mb.id, uid)
+	v, closer, err := m.s.row(m.keyBuf)
+	if err != nil {
+		return err
+	}
+	err = rows.ParseEntry(v, &row)
+	if err = errors.Join(err, closer.Close()); err != nil {
+		return indexError("read message", err)
+	}
+	m.set(uid, &row)
+	if m.prefix = m.prefix[:0]; row.PrefixLen > 0 {
+		m.keyBuf = rows.HeadKey(m.keyBuf[:0], mb.a.id, mb.id, uid)
+		if v, closer, err = m.s.row(m.keyBuf); err != nil {
+			return err
+		}
+		p, _, err := rows.ParseHead(v)
+		m.prefix = append(m.prefix, p...)
+		if err = errors.Join(err, closer.Close()); err != nil {
+			return indexError("read message", err)
+		}
+	}
+	return m.openBlob(row.Blob)
+}
+
+// row reads a row; ErrNoMessage when there is none.
+func (s *Store) row(key []byte) ([]byte, io.Closer, error) {
+	v, closer, err := s.db.Get(key)
+	switch {
+	case err == nil:
+		return v, closer, nil
+	case isNotFound(err):
+		return nil, nil, ErrNoMessage
+	}
+	return nil, nil, indexError("read message", err)
+}
+
+// openBlob finds the text and keeps it from going.
+func (m *Message) openBlob(blob uint64) error {
+	for {
+		m.keyBuf = rows.BlobKey(m.keyBuf[:0], blob)
+		v, closer, err := m.s.row(m.keyBuf)
+		if err != nil {
+			return err
+		}
+		err = rows.ParseBlob(v, &m.blob)
+		if err = errors.Join(err, closer.Close()); err != nil {
+			return indexError("read text's place", err)
+		}
+		if m.blob.Large {
+			m.file, err = m.s.fs.Open(m.s.largePath(blob))
+			if errors.Is(err, fs.ErrNotExist) {
+				return ErrNoMessage
+			}
+			return err
+		}
+		if m.pinned = m.s.log.Pin(m.blob.Gen); m.pinned {
+			return nil
+		}
+		// It was copied elsewhere between the two: its row says where.
+	}
+}
+
+// Prefix is what stands before the text for this recipient alone. It is valid until
+// Release.
+func (m *Message) Prefix() []byte { return m.prefix }
+
+// Size is that of the prefix and the text.
+func (m *Message) Size() int64 { return int64(len(m.prefix)) + m.blob.Size }
+
+// ReadAt reads from the prefix and the text. It does not verify.
+func (m *Message) ReadAt(p []byte, off int64) (int, error) {
+	if m.s == nil {
+		return 0, ErrClosed
+	}
+	n := 0
+	if off < int64(len(m.prefix)) {
+		n = copy(p, m.prefix[off:])
+		if n == len(p) {
+			return n, nil
+		}
+	}
+	k, err := m.readText(p[n:], max(off-int64(len(m.prefix)), 0))
+	return n + k, err
+}
+
+// readText reads from the text alone.
+func (m *Message) readText(p []byte, off int64) (int, error) {
+	short := false
+	if left := m.blob.Size - off; int64(len(p)) > left {
+		if left <= 0 {
+			return 0, io.EOF
+		}
+		p, short = p[:left], true
+	}
+	var n int
+	var err error
+	if m.file != nil {
+		n, err = m.file.ReadAt(p, off)
+	} else {
+		n, err = m.s.log.ReadAt(p, m.blob.Gen, m.blob.Off+off)
+	}
+	if n == len(p) {
+		if err = nil; short {
+			err = io.EOF
+		}
+	}
+	return n, err
+}
+
+// copyBytes is how much of a text is read at once.
+const copyBytes = 64 << 10
+
+// WriteTo writes the prefix and the text, and returns mail.ErrCorrupt before the
+// last piece of it when the text does not match its checksum.
+func (m *Message) WriteTo(w io.Writer) (int64, error) {
+	if m.s == nil {
+		return 0, ErrClosed
+	}
+	var written int64
+	if len(m.prefix) > 0 {
+		n, err := w.Write(m.prefix)
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	buf := bufpool.Get(int(min(m.blob.Size, copyBytes)))
+	defer bufpool.Put(buf)
+	p := buf.B[:min(int64(cap(buf.B)), max(m.blob.Size, 1))]
+	sum := uint32(0)
+	for off := int64(0); off < m.blob.Size; {
+		n, err := m.readText(p, off)
+		if n == 0 {
+			return written, errors.Join(mail.ErrCorrupt, err)
+		}
+		off += int64(n)
+		if sum = frame.UpdateSum(sum, p[:n]); off == m.blob.Size && sum != m.blob.CRC {
+			return written, mail.ErrCorrupt
+		}
+		k, err := w.Write(p[:n])
+		if written += int64(k); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// Release unpins the message.
+func (m *Message) Release() {
+	if m.s == nil {
+		return
+	}
+	if m.file != nil {
+		_ = m.file.Close() // it was only read
+		m.file = nil
+	}
+	if m.pinned {
+		m.s.log.Unpin(m.blob.Gen)
+		m.pinned = false
+	}
+	m.s.leave()
+	m.s = nil
+}
+
+// AppendUIDL appends the POP3 unique id of the message in meta: what was imported
+// with it, or one made of the content's permanent id and the UID, so that neither a
+// higher UIDVALIDITY nor a restart changes it.
+func (v *View) AppendUIDL(dst []byte, meta *Meta) ([]byte, error) {
+	if meta.ImportedUIDL {
+		found, err := get(v.m.a.s.db, rows.HeadKey(nil, v.m.a.id, v.m.id, meta.UID), func(value []byte) error {
+			_, uidl, err := rows.ParseHead(value)
+			dst = append(dst, uidl...)
+			return err
+		})
+		if err == nil && !found {
+			err = ErrNoMessage
+		}
+		return dst, err
+	}
+	dst = strconv.AppendUint(dst, meta.EmailID.Blob, 36)
+	dst = append(dst, '.')
+	return strconv.AppendUint(dst, uint64(meta.UID), 36), nil
+}

@@ -1,0 +1,174 @@
+package mailbox
+
+import (
+	"postrider/delivery/mailbox/internal/rows"
+)
+
+// View is a session's picture of a mailbox: it changes by Refresh only.
+type View struct {
+	m      *Mailbox
+	snap   *snapshot // what the session sees
+	latest *snapshot // what snap was made of; another one when entries are kept
+	closed bool
+}
+
+// View opens the mailbox. Close gives it back.
+func (m *Mailbox) View() (*View, error) {
+	s := m.a.s
+	if err := s.enter(nil); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	a := m.a
+	a.mu.Lock()
+	for m.loading {
+		wait := m.loaded
+		a.mu.Unlock()
+		<-wait
+		a.mu.Lock()
+	}
+	if m.deleted {
+		a.mu.Unlock()
+		return nil, ErrNoMailbox
+	}
+	if m.list != nil {
+		v := m.viewLocked()
+		a.mu.Unlock()
+		return v, nil
+	}
+	m.loading, m.loaded = true, make(chan struct{})
+	n := m.status.Messages
+	a.mu.Unlock()
+
+	list, err := m.readList(n)
+
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m.loading = false
+	close(m.loaded)
+	early := m.early
+	m.early = nil
+	if err != nil {
+		return nil, err
+	}
+	if len(early) > 0 { // what happened meanwhile; the list may know it
+		list = list.apply(early)
+	}
+	m.list = list
+	return m.viewLocked(), nil
+}
+
+func (m *Mailbox) viewLocked() *View {
+	m.views++
+	return &View{m: m, snap: m.list, latest: m.list}
+}
+
+// readList reads the array from the index.
+func (m *Mailbox) readList(n int) (*snapshot, error) {
+	l := &snapshot{spans: make([]span, 0, n/spanLen+1)}
+	err := scanEntries(m.a.s.db, m, 0, 1<<32-1, func(uid uint32, v []byte) (bool, error) {
+		flags, more, modSeq, ok := rows.EntryMarks(v)
+		if !ok {
+			return false, rows.ErrMalformed
+		}
+		l.push(Entry{uid, Flags(flags), modSeq})
+		if more != 0 {
+			if l.more == nil {
+				l.more = make(map[uint32]uint64)
+			}
+			l.more[uid] = more
+		}
+		return true, nil
+	})
+	return l, err
+}
+
+// takeEventsLocked brings what the applier has done into the array.
+func (m *Mailbox) takeEventsLocked(events []event) {
+	switch {
+	case len(events) == 0:
+	case m.loading:
+		m.early = append(m.early, events...)
+	case m.list != nil:
+		m.list = m.list.apply(events)
+	}
+}
+
+// Close gives the view back. The array goes with the last view of the mailbox.
+func (v *View) Close() {
+	if v.closed {
+		return
+	}
+	v.closed = true
+	a := v.m.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v.m.views--; v.m.views == 0 {
+		v.m.list = nil
+	}
+	v.snap, v.latest = &snapshot{}, nil
+}
+
+// Mailbox is the mailbox that v shows.
+func (v *View) Mailbox() *Mailbox { return v.m }
+
+// Len is the number of messages.
+func (v *View) Len() int { return v.snap.len() }
+
+// At returns the message at index i, which is its sequence number less one.
+func (v *View) At(i int) Entry { return v.snap.at(i) }
+
+// More returns the keywords of a message that Flags has no room for: bit i stands
+// for Mailbox.Keywords()[WordKeywords+i].
+func (v *View) More(uid uint32) uint64 { return v.snap.more[uid] }
+
+// Find returns the index of the first message whose UID is at least uid, and
+// whether that is uid.
+func (v *View) Find(uid uint32) (int, bool) { return v.snap.find(uid) }
+
+// Each calls f for the messages from index i on, until f returns false.
+func (v *View) Each(i int, f func(i int, e Entry) bool) {
+	s := v.snap
+	if i < 0 || i >= s.len() {
+		return
+	}
+	k, at := s.locate(s.at(i).UID)
+	for ; k <= len(s.spans); k, at = k+1, 0 {
+		for _, e := range s.piece(k)[at:] {
+			if !f(i, e) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// now returns the newest array.
+func (v *View) now() *snapshot {
+	a := v.m.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v.closed {
+		return v.latest
+	}
+	return v.m.list
+}
+
+// Fresh reports that Refresh would bring in nothing.
+func (v *View) Fresh() bool { return v.closed || v.now() == v.latest && v.snap == v.latest }
+
+// Refresh brings in what has happened since, and tells f, which may be nil, of it.
+// With keep, messages that are gone stay in the view until a Refresh without.
+func (v *View) Refresh(keep bool, f func(Change)) {
+	now := v.now()
+	if v.closed || now == v.snap {
+		return
+	}
+	keep = keep && anyGone(v.snap, now)
+	d := differ{old: v.snap, new: now, keep: keep, f: f}
+	d.run()
+	v.latest, v.snap = now, now
+	if keep {
+		v.snap = d.out
+	}
+}
