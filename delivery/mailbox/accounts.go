@@ -118,7 +118,7 @@ func (c *accounts) get(id uint32) (*Account, error) {
 
 // Account finds an account: ErrNoAccount when there is none.
 func (s *Store) Account(name string) (*Account, error) {
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
@@ -153,7 +153,7 @@ func (s *Store) account(name string) (*Account, error) {
 
 // Accounts returns the names of all accounts, sorted.
 func (s *Store) Accounts() ([]string, error) {
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	defer s.leave()

@@ -24,7 +24,7 @@ type Draft struct {
 
 // NewDraft begins a text that arrives in pieces. The caller closes it.
 func (s *Store) NewDraft() *Draft {
-	d := &Draft{s: s, err: s.enter(nil)}
+	d := &Draft{s: s, err: s.begin()}
 	d.in = d.err == nil
 	return d
 }

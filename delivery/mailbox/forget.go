@@ -23,7 +23,7 @@ type forgetter struct {
 // Forget says that nobody will repeat a Deliver with these keys. It does not wait.
 // Keys that a crash keeps from being forgotten stay until they are told of again.
 func (s *Store) Forget(ids ...mail.ID) {
-	if len(ids) == 0 || s.enter(nil) != nil {
+	if len(ids) == 0 || s.begin() != nil {
 		return
 	}
 	defer s.leave()
@@ -62,7 +62,7 @@ func (s *Store) forgetSome() {
 // Keys calls yield with the id of each Delivery that Forget was not told of, more than
 // once perhaps, until it returns an error.
 func (s *Store) Keys(yield func(id mail.ID) error) error {
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.leave()

@@ -41,7 +41,7 @@ func (m *Meta) set(uid uint32, row *rows.Entry) {
 // as of now. The Meta is valid during the call.
 func (v *View) Scan(from, to uint32, f func(*Meta) bool) error {
 	s := v.m.a.s
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	defer s.leave()
@@ -72,7 +72,7 @@ func (v *View) Message(uid uint32, m *Message) error { return v.m.Message(uid, m
 // gives it back.
 func (mb *Mailbox) Message(uid uint32, m *Message) error {
 	s := mb.a.s
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
 	m.s = s

@@ -156,7 +156,7 @@ func (m *Mailbox) SetUIDValidity(ctx context.Context, uidValidity uint32) error 
 // wait for the disk: after a crash they may be recent once more.
 func (m *Mailbox) TakeRecent() (from uint32) {
 	a := m.a
-	if a.s.enter(nil) != nil {
+	if a.s.begin() != nil {
 		return 1<<32 - 1
 	}
 	defer a.s.leave()

@@ -222,11 +222,16 @@ func (s *Store) alarm(kind string, err error) {
 	}
 }
 
-// enter begins a call; leave ends it.
+// enter begins a call that changes something; leave ends it.
 func (s *Store) enter(ctx context.Context) error {
-	if ctx != nil && ctx.Err() != nil {
-		return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
+	return s.begin()
+}
+
+// begin begins a call; leave ends it.
+func (s *Store) begin() error {
 	if s.dead.Load() || !s.calls.enter() {
 		return ErrClosed
 	}

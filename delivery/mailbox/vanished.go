@@ -11,7 +11,7 @@ import (
 // when so much is no longer remembered.
 func (m *Mailbox) Vanished(since uint64, f func(Range)) (complete bool, err error) {
 	s := m.a.s
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return false, err
 	}
 	defer s.leave()

@@ -15,7 +15,7 @@ type View struct {
 // View opens the mailbox. Close gives it back.
 func (m *Mailbox) View() (*View, error) {
 	s := m.a.s
-	if err := s.enter(nil); err != nil {
+	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
