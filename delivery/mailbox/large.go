@@ -40,11 +40,11 @@ func (s *Store) newLarge() (*largeFile, error) {
 }
 
 func (l *largeFile) write(p []byte) error {
+	l.crc = frame.UpdateSum(l.crc, p) // before the file has p: under the invariants tag a file in memory spoils it
 	if _, err := l.file.Write(p); err != nil {
 		return fmt.Errorf("write large text: %w", err)
 	}
 	l.size += int64(len(p))
-	l.crc = frame.UpdateSum(l.crc, p)
 	return nil
 }
 
