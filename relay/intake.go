@@ -33,8 +33,9 @@ func (e *Engine) Handler(localOnly bool) smtpd.Handler {
 const maxRecipients = 65000
 
 type intake struct {
-	e         *Engine
-	localOnly bool
+	e          *Engine
+	localOnly  bool
+	submission bool
 }
 
 // Connect implements smtpd.Handler.
@@ -42,14 +43,15 @@ func (in *intake) Connect(c *smtpd.Conn) (smtpd.Session, mail.Status) {
 	if in.e.pull.Err() != nil {
 		return nil, statusStopping
 	}
-	return &session{e: in.e, c: c, localOnly: in.localOnly}, mail.Status{}
+	return &session{e: in.e, c: c, localOnly: in.localOnly, submission: in.submission}, mail.Status{}
 }
 
 // session receives messages on one connection into drafts of the queue.
 type session struct {
-	e         *Engine
-	c         *smtpd.Conn
-	localOnly bool
+	e          *Engine
+	c          *smtpd.Conn
+	localOnly  bool
+	submission bool
 
 	rules *Rules // of the running transaction: a reload takes effect at the next MAIL
 	draft *queue.Draft
@@ -61,6 +63,7 @@ type session struct {
 	named    int            // RCPT commands that were accepted
 	only     []byte         // the first of them, as it was named
 	direct   direct
+	author   author
 	expanded *mail.Envelope // aliases whose sender is owed a notice of their expansion; nil: none
 }
 
@@ -68,6 +71,9 @@ type session struct {
 // answered before the client sends anything (RFC 1870 section 6.1).
 func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	s.rules = s.e.rules.Load()
+	if st := s.checkSender(from); !st.IsZero() {
+		return st
+	}
 	d, err := s.e.queue.NewDraft(max(p.Size, 0))
 	if err != nil {
 		return refusal(err)
@@ -90,7 +96,10 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	env.Listener = env.KeepString(s.c.Listener)
 	env.Protocol = env.Keep(s.c.Protocol())
 	env.TLS = env.KeepString(s.c.TLSVersion())
-	env.Foreign = !s.localOnly && env.Client.IsValid() && !s.rules.Access.Trusted(env.Client)
+	if s.c.User != nil {
+		env.User = env.KeepString(s.c.User.Name)
+	}
+	env.Foreign = s.c.User == nil && !s.localOnly && env.Client.IsValid() && !s.rules.Access.Trusted(env.Client)
 	return mail.Status{}
 }
 
@@ -141,17 +150,27 @@ func (s *session) Data() mail.Status {
 	r := message.Received{
 		Helo: s.c.Helo, Client: env.Client, By: s.e.o.Hostname, Protocol: string(s.c.Protocol()),
 		TLS: s.c.TLSVersion(), ID: env.ID, Time: s.e.o.Clock(),
+		Hidden: s.c.User != nil && s.rules.Submission.HideClient,
 	}
 	if s.named == 1 { // naming one of several would tell the others of a blind copy
 		r.For = s.only
 	}
 	s.text = s.trace.AppendField(s.text[:0], s.named)
 	s.text = message.AppendReceived(s.text, &r)
-	return s.Write(s.text)
+	s.beginHeader(env)
+	return s.put(s.text)
 }
 
 // Write implements smtpd.Session.
 func (s *session) Write(p []byte) mail.Status {
+	if s.author.at {
+		return s.author.header.Write(p, s.author.out)
+	}
+	return s.put(p)
+}
+
+// put adds to the text as it will be kept.
+func (s *session) put(p []byte) mail.Status {
 	if _, err := s.draft.Write(p); err != nil {
 		return refusal(err)
 	}
@@ -161,6 +180,10 @@ func (s *session) Write(p []byte) mail.Status {
 // Commit implements smtpd.Session: it returns once the message is on the disk,
 // and only then is there an id to promise.
 func (s *session) Commit() mail.Status {
+	if st := s.finishHeader(); !st.IsZero() {
+		s.Reset()
+		return st
+	}
 	d, start := s.draft, s.e.o.Clock()
 	s.draft = nil
 	env := d.Envelope()

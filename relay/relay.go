@@ -66,6 +66,7 @@ type Rules struct {
 	Access     *policy.Rules
 	Routes     *route.Table
 	Resolve    *resolve.Rules // what addresses at RCPT stand for; nil: themselves, by Access and Routes
+	Submission Submission     // of clients that have logged in
 	Postmaster []byte         // address that a bare <postmaster> stands for; empty: such mail is held
 
 	Replies    *classify.Table                                   // nil: the codes alone tell what a reply means

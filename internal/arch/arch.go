@@ -58,6 +58,7 @@ func allowed() map[string]string {
 		"delivery/mailbox/internal/*": "delivery/mailbox/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",
 		"relay/policy":                "internal/mail internal/dns internal/limit",
 		"relay/route":                 "internal/mail",
+		"relay/submission":            "internal/mail",
 		"relay/site":                  "internal/mail internal/dns",
 		"relay/srs":                   "internal/mail",
 		"relay/aliases":               "internal/mail",

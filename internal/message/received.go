@@ -39,13 +39,30 @@ type Received struct {
 	Protocol string     // "with" keyword, as smtpd.Conn.Protocol gives it
 	TLS      string     // protocol version; empty: in clear
 	ID       mail.ID
+	Hidden   bool   // nothing is said of the client (RFC 5321 section 7.6 lets a system hide what is private)
 	For      []byte // the recipient, given only when there is one; canonical, without brackets
 	Time     time.Time
 }
 
 // AppendReceived appends the field, folded, with its final CRLF.
 func AppendReceived(dst []byte, r *Received) []byte {
-	dst = append(dst, "Received: from "...)
+	dst = append(dst, "Received: "...)
+	if !r.Hidden {
+		dst = append(appendFrom(dst, r), "\r\n\t"...)
+	}
+	dst = append(append(dst, "by "...), r.By...)
+	dst = append(append(dst, " with "...), r.Protocol...)
+	dst = r.ID.AppendText(append(dst, " id "...))
+	if len(r.For) > 0 && len(r.For) <= mail.MaxAddressLen {
+		dst = append(append(append(dst, "\r\n\tfor <"...), r.For...), '>')
+	}
+	dst = r.Time.AppendFormat(append(dst, ";\r\n\t"...), "Mon, 02 Jan 2006 15:04:05 -0700")
+	return append(dst, '\r', '\n')
+}
+
+// appendFrom appends what is said of the client.
+func appendFrom(dst []byte, r *Received) []byte {
+	dst = append(dst, "from "...)
 	if len(r.Helo) == 0 {
 		dst = append(dst, "unknown"...)
 	}
@@ -61,12 +78,5 @@ func AppendReceived(dst []byte, r *Received) []byte {
 	if r.TLS != "" {
 		dst = append(append(append(dst, "\r\n\t(using "...), r.TLS...), ')')
 	}
-	dst = append(append(dst, "\r\n\tby "...), r.By...)
-	dst = append(append(dst, " with "...), r.Protocol...)
-	dst = r.ID.AppendText(append(dst, " id "...))
-	if len(r.For) > 0 && len(r.For) <= mail.MaxAddressLen {
-		dst = append(append(append(dst, "\r\n\tfor <"...), r.For...), '>')
-	}
-	dst = r.Time.AppendFormat(append(dst, ";\r\n\t"...), "Mon, 02 Jan 2006 15:04:05 -0700")
-	return append(dst, '\r', '\n')
+	return dst
 }

@@ -1,9 +1,9 @@
 // Package policy decides who may send through this system, and where to.
 //
-// The rule is one sentence: clients in the trusted networks may write to
-// anywhere, everyone else only to the domains that this system relays for or
-// delivers itself. Nothing in an address can widen it. "%", "!" and "@" inside a
-// local part are characters of a name and are never taken for a route (RFC 5321
+// The rule is one sentence: clients in the trusted networks and those who have
+// logged in may write to anywhere, everyone else only to the domains that this
+// system relays for or delivers itself. Nothing in an address can widen it. "%",
+// "!" and "@" inside a local part are characters of a name and are never taken for a route (RFC 5321
 // appendix F.2 tells of the days when they were); since a server behind this one
 // might take them for one, those who are not trusted may not write to such a name.
 // A domain is compared whole, and an address literal is a foreign domain even when
@@ -71,14 +71,15 @@ func (r *Rules) Trusted(client netip.Addr) bool {
 
 // Recipient decides about one recipient of a transaction; the zero Status lets
 // it pass. to has a domain, as mail.ParseAddress gives it (lower case); the bare
-// postmaster is the caller's to accept. With localOnly, as for LMTP, even a
-// trusted client may write to local domains only. It does not allocate.
-func (r *Rules) Recipient(client netip.Addr, localOnly bool, to mail.Address) mail.Status {
+// postmaster is the caller's to accept. user says that the client has logged in,
+// which makes it trusted. With localOnly, as for LMTP, even a trusted client may
+// write to local domains only. It does not allocate.
+func (r *Rules) Recipient(client netip.Addr, user, localOnly bool, to mail.Address) mail.Status {
 	_, local := r.local[string(to.Domain)]
 	if localOnly && !local {
 		return statusLocal
 	}
-	if r.Trusted(client) {
+	if user || r.Trusted(client) {
 		return mail.Status{}
 	}
 	if _, relay := r.relay[string(to.Domain)]; !local && !relay {

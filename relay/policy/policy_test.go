@@ -105,18 +105,24 @@ func TestOpenRelayMatrix(t *testing.T) {
 			stranger, netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("::ffff:203.0.113.9"),
 			netip.MustParseAddr("11.0.0.0"), netip.MustParseAddr("9.255.255.255"), netip.MustParseAddr("::2"), netip.MustParseAddr("::"),
 		} {
-			st := r.Recipient(from, false, to)
+			st := r.Recipient(from, false, false, to)
 			if int(st.Code) != c.want {
 				t.Errorf("%q from %s: %v, want %d", c.to, from, st, c.want)
+			}
+			if st := r.Recipient(from, true, false, to); !st.IsZero() {
+				t.Errorf("%q from %s after a login: %v", c.to, from, st)
+			}
+			if with, without := r.Recipient(from, true, true, to), r.Recipient(friend, false, true, to); with.Code != without.Code {
+				t.Errorf("%q by LMTP from %s after a login: %v, want %v", c.to, from, with, without)
 			}
 			if c.want == denied && (st.Enhanced != mail.Enhanced{Class: 5, Subject: 7, Detail: 1}) {
 				t.Errorf("%q: %v is not 5.7.1", c.to, st)
 			}
 		}
-		if st := r.Recipient(friend, false, to); !st.IsZero() {
+		if st := r.Recipient(friend, false, false, to); !st.IsZero() {
 			t.Errorf("%q from a trusted client: %v", c.to, st)
 		}
-		if st := r.Recipient(friend, true, to); st.IsZero() != bytes.HasSuffix(to.Domain, []byte("local.example")) && c.want != denied {
+		if st := r.Recipient(friend, false, true, to); st.IsZero() != bytes.HasSuffix(to.Domain, []byte("local.example")) && c.want != denied {
 			t.Errorf("%q by LMTP: %v", c.to, st)
 		}
 	}
@@ -145,7 +151,7 @@ func TestNetworksAreExact(t *testing.T) {
 		t.Error("a unix socket is trusted although loopback is not")
 	}
 	none := policy.New(policy.Options{LocalDomains: []string{""}})
-	if none.Trusted(friend) || none.Recipient(stranger, false, mail.Address{Local: []byte("u")}).IsZero() {
+	if none.Trusted(friend) || none.Recipient(stranger, false, false, mail.Address{Local: []byte("u")}).IsZero() {
 		t.Error("empty rules let somebody through")
 	}
 }
@@ -181,9 +187,9 @@ func TestRecipientDoesNotAllocate(t *testing.T) {
 	to := mail.Address{Local: []byte("u"), Domain: []byte("ext.example")}
 	here := mail.Address{Local: []byte("u"), Domain: []byte("local.example")}
 	if n := testing.AllocsPerRun(100, func() {
-		_ = r.Recipient(stranger, false, to)
-		_ = r.Recipient(friend, false, to)
-		_ = r.Recipient(stranger, false, here)
+		_ = r.Recipient(stranger, false, false, to)
+		_ = r.Recipient(friend, false, false, to)
+		_ = r.Recipient(stranger, false, false, here)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

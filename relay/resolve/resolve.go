@@ -112,7 +112,7 @@ func (r *Rules) Recipient(ctx context.Context, q *Request, a *Answer) mail.Statu
 	case isPostmaster(to):
 		return r.postmaster(q, a)
 	}
-	if s := r.Access.Recipient(q.Env.Client, q.LocalOnly, to); !s.IsZero() {
+	if s := r.Access.Recipient(q.Env.Client, len(q.Env.User) > 0, q.LocalOnly, to); !s.IsZero() {
 		return s
 	}
 	s := r.resolve(q, to, false, a)
