@@ -87,6 +87,7 @@ func rootCommand() *cobra.Command {
 		statusCommand(load),
 		explainCommand(load),
 		dnsCommand(load),
+		mboxCommand(load),
 		userCommand(load),
 	)
 	return root

@@ -143,7 +143,14 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 }
 
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
+	return c.Do(ctx, method, path, nil)
+}
+
+// Do sends a request to a path of the interface. The caller closes the body of the
+// response, whatever its status is. The error is ErrNotRunning when nobody
+// answers.
+func (c *Client) Do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	// Explain tells what would become of mail from an address, which may be empty,
 	// to one. nil: there is nobody who knows.
 	Explain func(ctx context.Context, to, from string) (*Explanation, error)
+	// Mailboxes serves /api/v1/mailboxes/ on the socket, and there alone; it bounds
+	// its requests itself. nil: there are none.
+	Mailboxes http.Handler
 	// Failed is told of a server that stopped although nobody closed it; nil:
 	// nobody is told.
 	Failed func(error)
@@ -165,7 +168,13 @@ func (s *Server) socketHandler() http.Handler {
 	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	m.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return bounded(m)
+	if s.o.Mailboxes == nil {
+		return bounded(m)
+	}
+	all := http.NewServeMux()
+	all.Handle("/", bounded(m))
+	all.Handle("/api/v1/mailboxes/", s.o.Mailboxes)
+	return all
 }
 
 func (s *Server) tcpHandler() http.Handler {

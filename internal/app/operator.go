@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"postrider/delivery/transfer"
+	"postrider/delivery/transfer/remote"
 	"postrider/internal/admin"
 	"postrider/internal/config"
 	"postrider/internal/mail"
@@ -30,6 +32,9 @@ func (a *App) openAdmin() error {
 		Failed: func(err error) {
 			a.diag.Error("the operator's interface ended: " + err.Error())
 		},
+	}
+	if a.mailboxes != nil {
+		o.Mailboxes = remote.NewHandler(transfer.Local{Store: a.mailboxes})
 	}
 	if a.cfg.Admin.TLS {
 		o.TLS = a.certs.Config()
