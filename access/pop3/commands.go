@@ -93,7 +93,7 @@ func (s *session) transact(v verb, arg []byte) {
 	case verbStat:
 		s.stat()
 	case verbRset:
-		s.removed = nil
+		clear(s.removed)
 		s.w.AddString(replyReset)
 	default:
 		s.w.AddString(replyOK)

@@ -116,25 +116,38 @@ func (x *stuffer) append(dst, src []byte) (out, rest []byte) {
 				dst = append(dst, '.')
 			}
 		}
-		piece := src[:min(len(src), room)]
-		i := bytes.IndexByte(piece, '\n')
-		if i < 0 {
-			dst = append(dst, piece...)
-			x.octets += int64(len(piece))
-			x.cr = piece[len(piece)-1] == '\r'
-			src = src[len(piece):]
-			continue
+		n, bare := x.run(src[:min(len(src), room)])
+		dst = append(dst, src[:n]...)
+		if bare {
+			dst = append(dst, '\r', '\n')
+			n++
 		}
-		crlf := i > 0 && piece[i-1] == '\r' || i == 0 && x.cr
-		dst = append(dst, piece[:i]...)
-		if !crlf {
-			dst = append(dst, '\r')
-		}
-		dst = append(dst, '\n')
-		x.endLine(x.octets+int64(i), crlf)
-		src = src[i+1:]
+		src = src[n:]
 	}
 	return dst, src
+}
+
+// run returns how many octets of src are sent as they are, up to a line that begins
+// with a dot or is not wanted, or to an LF alone.
+func (x *stuffer) run(src []byte) (n int, bare bool) {
+	for n < len(src) {
+		i := bytes.IndexByte(src[n:], '\n')
+		if i < 0 {
+			x.octets += int64(len(src) - n)
+			x.cr = src[len(src)-1] == '\r'
+			return len(src), false
+		}
+		crlf := i > 0 && src[n+i-1] == '\r' || i == 0 && x.cr
+		x.endLine(x.octets+int64(i), crlf)
+		if !crlf {
+			return n + i, true
+		}
+		n += i + 1
+		if n < len(src) && src[n] == '.' || x.lines == 0 && !x.header {
+			break
+		}
+	}
+	return n, false
 }
 
 // endLine counts a line of so many octets before its LF.
