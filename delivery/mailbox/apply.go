@@ -54,6 +54,9 @@ func (ap *applier) apply(p *record.Part, at *place) error {
 		return ap.applyEntry(&p.Entry)
 	case record.KindKey:
 		k := &p.Key
+		if ap.reader.Copied && !ap.rebuilds {
+			return nil // it is there, or was forgotten meanwhile
+		}
 		ap.keyBuf = rows.DeliveryKey(ap.keyBuf[:0], k.ID, k.Recipient, k.Account, k.Mailbox)
 		return ap.batch.Set(ap.keyBuf, rows.AppendID(ap.valBuf[:0], k.UID), nil)
 	case record.KindFlags:
@@ -161,6 +164,7 @@ func (ap *applier) applyBlob(p *record.Blob, at *place) error {
 	}
 	row.Refs = b.row.Refs
 	b.row = row
+	b.fresh = b.fresh || ap.rebuilds
 	return nil
 }
 

@@ -63,6 +63,9 @@ func (ap *applier) applyExpunge(p *record.Part) error {
 	if m == nil || err != nil {
 		return err
 	}
+	if ap.reader.Copied && !ap.rebuilds {
+		return nil // it has taken effect
+	}
 	ap.touchBox(m)
 	vanished := []byte{rows.Version}
 	var run record.Run
@@ -82,7 +85,13 @@ func (ap *applier) applyExpunge(p *record.Part) error {
 	if p.ModSeq <= c.Floor {
 		return nil
 	}
-	if err := ap.batch.Set(rows.VanishedKey(nil, m.a.id, m.id, p.ModSeq), vanished, nil); err != nil {
+	key := rows.VanishedKey(nil, m.a.id, m.id, p.ModSeq)
+	if ap.rebuilds {
+		if known, err := get(ap.s.db, key, func([]byte) error { return nil }); known || err != nil {
+			return err
+		}
+	}
+	if err := ap.batch.Set(key, vanished, nil); err != nil {
 		return err
 	}
 	if c.Vanished++; c.Vanished > 2*int64(ap.s.o.Vanished) {

@@ -32,6 +32,9 @@ type Options struct {
 	// Vanished is how many expunges a mailbox remembers at least, for clients
 	// that come back (RFC 7162). 0: 2000.
 	Vanished int
+	// CompactEvery is the pause between two looks for segments to give back. 0: 15 s;
+	// negative: only Compact does it.
+	CompactEvery time.Duration
 	// Clock tells the time. nil: time.Now.
 	Clock func() time.Time
 	// Salvage opens a damaged store: what cannot be read is set aside.

@@ -84,7 +84,7 @@ func (ap *applier) commit() {
 func (ap *applier) writeBlob(b *pebble.Batch, id uint64, blob *blobState) error {
 	row := &blob.row
 	ap.keyBuf = rows.BlobKey(ap.keyBuf[:0], id)
-	if row.Refs > 0 || ap.rebuilds && blob.fresh {
+	if row.Refs > 0 || ap.rebuilds { // then what nobody needs goes at the end
 		if !blob.had {
 			ap.count(row, 1)
 		}

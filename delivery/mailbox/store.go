@@ -37,6 +37,8 @@ type Store struct {
 	forget   forgetter
 	space    space
 
+	compactor compactor
+
 	nextAccount atomic.Uint32
 	series      uint64        // upper half of the blob ids of this opening
 	blobs       atomic.Uint32 // lower half of the last one given
@@ -96,6 +98,11 @@ func Open(o Options) (*Store, error) {
 	if err := s.fs.MkdirAll(s.largeDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of the mail store: %w", err)
 	}
+	for _, dir := range []string{o.Dir, s.fs.PathDir(o.Dir)} { // the names of the folders
+		if err := syncDir(s.fs, dir); err != nil {
+			return nil, fmt.Errorf("make folder of the mail store: %w", err)
+		}
+	}
 	var err error
 	if s.lock, err = s.fs.Lock(s.fs.PathJoin(o.Dir, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
@@ -106,6 +113,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.space.init(s)
 	s.ap.start()
+	s.compactor.start(s, o.CompactEvery)
 	return s, nil
 }
 
@@ -189,6 +197,7 @@ func (s *Store) nextBlob() uint64 { return s.series | uint64(s.blobs.Add(1)) }
 // ended. It is the last thing that waits for them.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
+		s.compactor.end()
 		s.calls.close()
 		s.closeErr = s.log.Close() // ends all writes, so that the applier has them all
 		s.ap.stop()
