@@ -80,6 +80,12 @@ func (c *cache) add(key [32]byte, now time.Time, ttl time.Duration) {
 	c.putLocked(key, now.Add(ttl).UnixNano())
 }
 
+func (c *cache) entries() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.young) + len(c.old)
+}
+
 func (c *cache) putLocked(key [32]byte, until int64) {
 	if _, ok := c.young[key]; !ok && (c.young == nil || len(c.young) >= max(1, c.limit/2)) {
 		c.old, c.young = c.young, make(map[[32]byte]int64)

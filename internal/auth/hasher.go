@@ -23,6 +23,7 @@ type hasher struct {
 	first   int
 	flights map[[32]byte]*flight // in line or under way
 	closed  bool
+	done    uint64 // flights that were computed
 }
 
 // flight is one computation and those who wait for it.
@@ -124,9 +125,16 @@ func (h *hasher) work() {
 		f.fits, f.err = f.run()
 		h.mu.Lock()
 		delete(h.flights, f.key)
+		h.done++
 		h.mu.Unlock()
 		close(f.done)
 	}
+}
+
+func (h *hasher) stats() (waiting int, done uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.line) - h.first, h.done
 }
 
 func (h *hasher) close() {

@@ -137,3 +137,9 @@ func (l *limiter) release() {
 	l.delayed--
 	l.mu.Unlock()
 }
+
+func (l *limiter) held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.delayed
+}
