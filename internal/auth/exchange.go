@@ -118,6 +118,9 @@ func (e *Exchange) Next(response []byte) (challenge []byte, done bool, err error
 	if e.began.IsZero() {
 		e.began = time.Now()
 	}
+	if response == nil && e.rounds > 1 {
+		response = []byte{} // an empty line is an answer
+	}
 	challenge, done, err = e.server.Next(response)
 	switch {
 	case err != nil && e.ended: // concluded inside
