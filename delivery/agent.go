@@ -27,6 +27,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/delivery/mailbox"
@@ -42,14 +43,9 @@ type Users interface {
 
 // Options configure an Agent.
 type Options struct {
-	Store *mailbox.Store // must be set
-	Users Users          // must be set
-	// Separator parts a user's name from that of a mailbox. 0: there are no
-	// sub-addresses.
-	Separator byte
-	// FullIsPermanent refuses mail for a mailbox without room for good (552) instead
-	// of for now (452).
-	FullIsPermanent bool
+	Store    *mailbox.Store // must be set
+	Users    Users          // must be set
+	Settings Settings
 	// Quota, when not nil, returns the limits of a user (0: none), which are put in
 	// force when his account is made and when they have changed.
 	Quota func(ctx context.Context, user string) (limitBytes, limitMessages int64, err error)
@@ -60,10 +56,21 @@ type Options struct {
 	Clock func() time.Time // nil: time.Now
 }
 
+// Settings are what can be changed while an agent runs.
+type Settings struct {
+	// Separator parts a user's name from that of a mailbox. 0: there are no
+	// sub-addresses.
+	Separator byte
+	// FullIsPermanent refuses mail for a mailbox without room for good (552) instead
+	// of for now (452).
+	FullIsPermanent bool
+}
+
 // Agent files mail. Make one with New.
 type Agent struct {
-	o     Options
-	works sync.Pool // of *work
+	o        Options
+	settings atomic.Pointer[Settings]
+	works    sync.Pool // of *work
 
 	mu      sync.Mutex // guards following
 	holders map[string]holder
@@ -96,7 +103,16 @@ func New(o Options) *Agent {
 	}
 	a := &Agent{o: o, holders: make(map[string]holder)}
 	a.works.New = func() any { return new(work) }
+	a.settings.Store(&o.Settings)
 	return a
+}
+
+// Reload puts other settings in force, and has users be looked up anew.
+func (a *Agent) Reload(s Settings) {
+	a.settings.Store(&s)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.holders)
 }
 
 // Recipient says what stands against mail of announcedBytes for a canonical address;
@@ -139,8 +155,8 @@ func (a *Agent) Direct(ctx context.Context, d *mail.Delivery, whole bool) bool {
 		}
 	}
 	w.delivery.AllOrNothing = whole
-	if err := a.file(ctx, w, d); err != nil {
-		return false
+	if a.file(ctx, w, d) != nil {
+		return false // the queue finds out that the text is not what it was
 	}
 	for i := range d.Outcomes {
 		if st := d.Outcomes[i]; !st.OK() && (whole || st.Temporary() && st.Enhanced != statusFull.Enhanced) {
@@ -159,7 +175,7 @@ func (a *Agent) deliver(ctx context.Context, d *mail.Delivery) {
 		a.address(ctx, w, d)
 		err = a.file(ctx, w, d)
 	}
-	if err != nil {
+	if err != nil { // what cannot be read
 		d.Corrupt = errors.Is(err, mail.ErrCorrupt)
 		d.SetRest(a.statusOf(err))
 	}
@@ -171,7 +187,7 @@ func (a *Agent) Forget(ids ...mail.ID) { a.o.Store.Forget(ids...) }
 // statusOf is what an error of the store means for a recipient.
 func (a *Agent) statusOf(err error) mail.Status {
 	switch {
-	case errors.Is(err, mailbox.ErrQuota) && a.o.FullIsPermanent:
+	case errors.Is(err, mailbox.ErrQuota) && a.settings.Load().FullIsPermanent:
 		return statusNoRoom
 	case errors.Is(err, mailbox.ErrQuota):
 		return statusFull

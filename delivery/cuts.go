@@ -6,7 +6,7 @@ import (
 	"postrider/internal/mail"
 )
 
-// withoutCuts is a text without some parts of it.
+// withoutCuts is a text without some parts of it, or none.
 type withoutCuts struct {
 	whole mail.Body
 	cuts  []span // ascending, apart from each other
@@ -78,11 +78,18 @@ type cutReader struct {
 	off int64 // in the whole
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. The last piece of the text is given out when the whole
+// was found to be right.
 func (r *cutReader) Read(p []byte) (int, error) {
 	for {
 		n, err := r.r.Read(p)
 		kept := r.keep(p[:n])
+		if err == nil && r.off == r.b.whole.Size() {
+			var end [1]byte
+			if _, err = r.r.Read(end[:]); err != nil && err != io.EOF {
+				return 0, err
+			}
+		}
 		if kept > 0 || err != nil || len(p) == 0 {
 			return kept, err
 		}

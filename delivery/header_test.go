@@ -158,3 +158,24 @@ func FuzzHeader(f *testing.F) {
 		w.header.loops([]byte("x@y"))
 	})
 }
+
+// Who reads so many bytes as a text has, and no more, learns that they are damaged.
+func TestTheLastReadVerifies(t *testing.T) {
+	for name, m := range map[string]string{"cut": "Return-Path: <a@b>\r\n\r\nbody", "whole": "Subject: x\r\n\r\nbody"} {
+		for _, damaged := range []bool{true, false} {
+			w := new(work)
+			in := &text{b: []byte(ours + m), file: true}
+			if damaged {
+				in.end = mail.ErrCorrupt
+			}
+			if err := w.read(&mail.Delivery{Envelope: &mail.Envelope{}, Body: in}); err != nil {
+				t.Fatal(err)
+			}
+			b := w.delivery.Text
+			n, err := io.ReadFull(b.Reader(), make([]byte, b.Size()))
+			if damaged && !errors.Is(err, mail.ErrCorrupt) || !damaged && (err != nil || int64(n) != b.Size()) {
+				t.Errorf("%s, damaged %v: %d bytes, %v", name, damaged, n, err)
+			}
+		}
+	}
+}

@@ -82,8 +82,9 @@ func (a *Agent) lookUp(ctx context.Context, address []byte) (holder, mail.Status
 		return holder{user: user}, mail.Status{}
 	}
 	local := address[:at]
-	cut := bytes.IndexByte(local, a.o.Separator)
-	if a.o.Separator == 0 || cut <= 0 || local[0] == '"' {
+	separator := a.settings.Load().Separator
+	cut := bytes.IndexByte(local, separator)
+	if separator == 0 || cut <= 0 || local[0] == '"' {
 		return holder{}, statusNoUser
 	}
 	base := string(local[:cut]) + string(address[at:])

@@ -34,13 +34,15 @@ func (a *Agent) release(w *work) {
 	a.works.Put(w)
 }
 
-// read looks at the header of a message, and takes out what must not stay.
+// read looks at the header of a message, and takes out what must not stay. A text that
+// comes from a file is verified by its last read, since who reads so many bytes as it
+// has would not see what follows.
 func (w *work) read(d *mail.Delivery) error {
 	if err := w.header.read(d.Body); err != nil {
 		return err
 	}
 	w.delivery.Key, w.delivery.Text = d.Envelope.ID, d.Body
-	if len(w.header.cuts) > 0 {
+	if len(w.header.cuts) > 0 || d.Body.Bytes() == nil {
 		w.rest.cut(d.Body, w.header.cuts)
 		w.delivery.Text = &w.rest
 	}
@@ -104,29 +106,25 @@ func appendPlain(dst, address []byte) []byte {
 }
 
 // file gives the message to the store and sets the outcomes of its targets. A mailbox
-// that went away since it was looked up is looked up once more.
+// that went away since it was looked up is looked up once more. The error is of the
+// text.
 func (a *Agent) file(ctx context.Context, w *work, d *mail.Delivery) error {
 	for again := false; len(w.delivery.Targets) > 0; again = true {
-		err := a.o.Store.Deliver(ctx, &w.delivery)
+		if err := a.o.Store.Deliver(ctx, &w.delivery); errors.Is(err, mail.ErrCorrupt) {
+			return err
+		}
 		gone := 0
 		for i := range w.delivery.Targets {
-			t := &w.delivery.Targets[i]
-			switch {
-			case isGone(t.Err):
-				gone++
-			case t.Err != nil:
-				d.Set(w.places[i], a.statusOf(t.Err))
+			switch err := w.delivery.Targets[i].Err; {
 			case err == nil:
 				d.Set(w.places[i], statusFiled)
+			case isGone(err) && !again:
+				gone++
+			default:
+				d.Set(w.places[i], a.statusOf(err))
 			}
 		}
-		switch {
-		case gone == 0 && err != nil && !w.refused():
-			return err
-		case gone == 0:
-			return nil
-		case again:
-			d.SetRest(statusNotFiled)
+		if gone == 0 {
 			return nil
 		}
 		a.forgetHolders(w, d)
@@ -135,16 +133,6 @@ func (a *Agent) file(ctx context.Context, w *work, d *mail.Delivery) error {
 		a.address(ctx, w, d)
 	}
 	return nil
-}
-
-// refused reports that a target says why nothing was filed.
-func (w *work) refused() bool {
-	for i := range w.delivery.Targets {
-		if w.delivery.Targets[i].Err != nil {
-			return true
-		}
-	}
-	return false
 }
 
 func isGone(err error) bool {

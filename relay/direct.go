@@ -74,7 +74,7 @@ func (s *session) RecipientStatus(i int) mail.Status {
 // for any other.
 func (s *session) goesDirect(d *queue.Draft) mail.Body {
 	e, env := s.e, d.Envelope()
-	if e.o.Local == nil || e.o.NoDirect || s.expanded != nil || len(env.Recipients) == 0 {
+	if e.o.Local == nil || s.rules.NoDirect || s.expanded != nil || len(env.Recipients) == 0 {
 		return nil
 	}
 	var selector [256]byte

@@ -37,14 +37,6 @@ const (
 	localWorkers = 64
 )
 
-// mailboxes is the agent as the rules ask it; nil without one.
-func (e *Engine) mailboxes() resolve.Mailboxes {
-	if e.o.Local == nil {
-		return nil
-	}
-	return e.o.Local
-}
-
 // agents is what the engine keeps about the keys of the delivery agent.
 type agents struct {
 	site *metrics.Site // counts what goes the direct way

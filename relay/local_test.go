@@ -19,7 +19,6 @@ import (
 	"postrider/internal/metrics"
 	"postrider/queue"
 	"postrider/relay/policy"
-	"postrider/relay/resolve"
 	"postrider/relay/route"
 	"postrider/relay/smtp"
 	"postrider/relay/smtpd"
@@ -161,7 +160,7 @@ func newHome(t *testing.T, fs vfs.FS, b *boxes, change func(*Options)) *home {
 	routes := route.New(route.Options{Local: []string{"box.example"}, Rules: []route.Rule{{Domain: "far.example", Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}}}})
 	o := Options{
 		Hostname: "box.example", Queue: queue.Options{FS: fs, Dir: "q", SegmentBytes: 4 << 20, LargeBytes: 64 << 10},
-		Rules: &Rules{Access: access, Routes: routes, Resolve: &resolve.Rules{Access: access, Routes: routes, Mailboxes: b}},
+		Rules: &Rules{Access: access, Routes: routes},
 		SMTP:  h.mx, Local: b, Log: log, Metrics: metrics.New("test", time.Now()), ClockKept: func() bool { return true },
 	}
 	if change != nil {
@@ -324,7 +323,7 @@ func TestTheLaneOfMailboxes(t *testing.T) {
 			}
 			return mail.Status{}
 		}
-		h := newHome(t, vfs.NewMem(), b, func(o *Options) { o.NoDirect = true })
+		h := newHome(t, vfs.NewMem(), b, func(o *Options) { o.Rules.NoDirect = true })
 		for range 200 {
 			h.send(t, false, smtp.RcptParams{}, 0, "a@box.example")
 		}

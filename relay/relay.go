@@ -65,9 +65,10 @@ type Transport interface {
 type Rules struct {
 	Access     *policy.Rules
 	Routes     *route.Table
-	Resolve    *resolve.Rules // what addresses at RCPT stand for; nil: themselves, by Access and Routes
+	Resolve    *resolve.Rules // what addresses at RCPT stand for; nil: themselves, by Access and Routes. Who has a mailbox Options.Local knows
 	Submission Submission     // of clients that have logged in
 	Postmaster []byte         // address that a bare <postmaster> stands for; empty: such mail is held
+	NoDirect   bool           // all mail for Options.Local goes through the queue
 
 	Replies    *classify.Table                                   // nil: the codes alone tell what a reply means
 	Sites      *site.Options                                     // what a mail exchanger may be; nil: the zero value
@@ -87,8 +88,6 @@ type Options struct {
 	SMTP Transport
 	// Local carries HopLocal; nil: nothing is delivered here.
 	Local Local
-	// NoDirect has all mail for Local go through the queue.
-	NoDirect bool
 	// Resolver finds mail exchangers; nil: mail for HopMX is refused for now.
 	Resolver site.Resolver
 	// Log gets every event; must be set.
@@ -258,7 +257,12 @@ func (e *Engine) setRules(r *Rules) {
 		filled.Replies = new(classify.Table)
 	}
 	if filled.Resolve == nil {
-		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster, Mailboxes: e.mailboxes()}
+		filled.Resolve = &resolve.Rules{Access: r.Access, Routes: r.Routes, Postmaster: r.Postmaster}
+	}
+	if filled.Resolve.Mailboxes == nil && e.o.Local != nil {
+		known := *filled.Resolve
+		known.Mailboxes = e.o.Local
+		filled.Resolve = &known
 	}
 	e.rules.Store(&filled)
 	for name, c := range r.Providers {

@@ -284,7 +284,7 @@ func (a *App) engineOptions() relay.Options {
 		Observe:           observer{a},
 	}
 	if a.agent != nil {
-		o.Local, o.NoDirect = a.agent, !a.cfg.Local.Direct
+		o.Local = a.agent
 	}
 	if a.o.Queue != nil {
 		a.o.Queue(&o.Queue)

@@ -51,14 +51,16 @@ func (a *App) openAgent() {
 	if a.mailboxes == nil {
 		return
 	}
-	o := delivery.Options{
-		Store: a.mailboxes, Users: a.users.auth, Quota: a.quotaOf,
-		FullIsPermanent: a.cfg.Local.OverQuota == config.OverQuotaPermanent,
+	a.agent = delivery.New(delivery.Options{Store: a.mailboxes, Users: a.users.auth, Quota: a.quotaOf, Settings: deliverySettings(a.cfg)})
+}
+
+// deliverySettings is how mail is filed under cfg.
+func deliverySettings(cfg *config.Config) delivery.Settings {
+	s := delivery.Settings{FullIsPermanent: cfg.Local.OverQuota == config.OverQuotaPermanent}
+	if cfg.Local.Separator != "" {
+		s.Separator = cfg.Local.Separator[0]
 	}
-	if a.cfg.Local.Separator != "" {
-		o.Separator = a.cfg.Local.Separator[0]
-	}
-	a.agent = delivery.New(o)
+	return s
 }
 
 // quotaOf returns the bounds of a user's mailboxes: his own, or those of all.

@@ -44,6 +44,9 @@ func (a *App) Reload() error {
 	}
 	a.warn(cfg)
 	a.engine.Reload(rules)
+	if a.agent != nil {
+		a.agent.Reload(deliverySettings(cfg))
+	}
 	a.users.reload(cfg)
 	for _, s := range a.servers {
 		s.reload(cfg)

@@ -43,6 +43,7 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 		Routes:     routes,
 		Resolve:    resolves,
 		Postmaster: []byte(cfg.Local.Postmaster),
+		NoDirect:   !cfg.Local.Direct,
 		Replies:    replies,
 		Sites:      sites,
 		Templates:  templates,
