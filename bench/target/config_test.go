@@ -51,6 +51,8 @@ func TestPostriderConfig(t *testing.T) {
 		}
 		golden(t, "postrider-"+name+".toml", s.text(n.Suspended))
 	}
+	s := postriderSettings{listen: "127.0.0.1:25001", lmtp: "127.0.0.1:24001", pop3: "127.0.0.1:11001", need: Need{Dir: "/scratch", Mailboxes: 3}.withDefaults()}
+	golden(t, "postrider-mailboxes.toml", s.text(false))
 }
 
 func TestPostfixConfig(t *testing.T) {

@@ -2,15 +2,10 @@ package target
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -25,9 +20,6 @@ type postrider struct {
 const deadHop = "127.0.0.1:1"
 
 func (t postrider) plan(ctx context.Context, o Options, n Need) (*plan, error) {
-	if n.Mailboxes > 0 || n.Auth {
-		return nil, fmt.Errorf("mailboxes and AUTH: %w", ErrUnsupported)
-	}
 	binary, err := t.binary(o)
 	if err != nil {
 		return nil, err
@@ -40,12 +32,16 @@ func (t postrider) plan(ctx context.Context, o Options, n Need) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := loopback(1)
+	addresses, err := loopback(3)
 	if err != nil {
 		return nil, err
 	}
 	s := postriderSettings{listen: addresses[0], need: n, extra: extra}
 	p := &plan{smtp: addresses[0], data: filepath.Join(n.Dir, "data")}
+	if n.Mailboxes > 0 {
+		s.lmtp, s.pop3 = addresses[1], addresses[2]
+		p.lmtp, p.pop3 = s.lmtp, s.pop3
+	}
 	p.info.Version = lastWord(version)
 	p.info.Config = s.text(n.Suspended)
 	if p.info.Binary, err = hash(binary); err != nil {
@@ -60,6 +56,11 @@ func (t postrider) plan(ctx context.Context, o Options, n Need) (*plan, error) {
 	config := filepath.Join(n.Dir, "postrider.toml")
 	if _, err := output(ctx, binary, "check", "-c", config); err != nil {
 		return nil, err
+	}
+	if n.Mailboxes > 0 || n.Auth {
+		if err := postriderUsers(ctx, binary, config, n); err != nil {
+			return nil, err
+		}
 	}
 	p.argv = []string{binary, "run", "-c", config}
 	admin := adminSocket(filepath.Join(p.data, "admin.sock"))
@@ -106,9 +107,10 @@ func (t postrider) read() (string, error) {
 
 // postriderSettings are what its configuration depends on.
 type postriderSettings struct {
-	listen string
-	need   Need
-	extra  string
+	listen     string
+	lmtp, pop3 string // "": none
+	need       Need
+	extra      string
 }
 
 // text returns the configuration. Everything it does not mention is as the program
@@ -131,6 +133,7 @@ tls = %q
 [relay]
 max_message_size = %d
 `, s.listen, tls, s.need.MaxMessage)
+	b.WriteString(s.mailboxes(tls))
 	hop := "mx"
 	switch {
 	case s.need.HopLMTP:
@@ -154,75 +157,11 @@ max_message_size = %d
 	if s.extra != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(s.extra))
 	}
+	if s.need.Mailboxes > 0 {
+		fmt.Fprintf(&b, "\n[[route]]\ndomain = %q\nnext_hop = \"local\"\n", s.need.MailboxDomain)
+	}
 	fmt.Fprintf(&b, "\n[[route]]\ndomain = \"*\"\nnext_hop = %q\n", hop)
 	return b.String()
-}
-
-// adminSocket is the operator's interface of a postrider that runs.
-type adminSocket string
-
-// postriderStatus is the part of its status that matters here.
-type postriderStatus struct {
-	ConfigLoaded time.Time `json:"config_loaded"`
-	ReloadError  string    `json:"reload_error"`
-	Ledger       struct {
-		Queued int64 `json:"queued"` // recipients
-	} `json:"ledger"`
-}
-
-func (a adminSocket) status(ctx context.Context) (postriderStatus, error) {
-	var s postriderStatus
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", string(a))
-		},
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://postrider/api/v1/status", nil)
-	if err != nil {
-		return s, err
-	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return s, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("status: %s", response.Status)
-	}
-	return s, json.NewDecoder(response.Body).Decode(&s)
-}
-
-// reload sends SIGHUP and waits until it has been obeyed.
-func (a adminSocket) reload(ctx context.Context, r *running) error {
-	before, err := a.status(ctx)
-	if err != nil {
-		return err
-	}
-	if err := r.signal(syscall.SIGHUP); err != nil {
-		return err
-	}
-	pause := time.NewTicker(5 * time.Millisecond)
-	defer pause.Stop()
-	for {
-		now, err := a.status(ctx)
-		switch {
-		case err != nil:
-			return err
-		case now.ReloadError != "":
-			return errors.New(now.ReloadError)
-		case !now.ConfigLoaded.Equal(before.ConfigLoaded):
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-pause.C:
-		}
-	}
 }
 
 // lastWord returns the last word of a text: "postrider version 0.1.0".
