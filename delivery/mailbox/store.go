@@ -123,6 +123,11 @@ func (s *Store) openLog() error {
 	if err != nil {
 		return err
 	}
+	for _, dir := range []string{s.o.Dir, s.fs.PathDir(s.o.Dir)} { // the names of the folders
+		if err := syncDir(s.fs, dir); err != nil {
+			return errors.Join(fmt.Errorf("sync folder of the mail store: %w", err), s.db.Close())
+		}
+	}
 	if err := s.ap.readMarks(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}

@@ -167,3 +167,12 @@ func KeyID(key []byte) (id mail.ID, ok bool) {
 	}
 	return mail.ID(key[1 : 1+len(id)]), true
 }
+
+// BlobID is the number at the end of the key of a blob, its structure or a
+// generation's live bytes.
+func BlobID(key []byte) uint64 {
+	if len(key) != 9 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(key[1:])
+}
