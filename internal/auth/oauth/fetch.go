@@ -2,10 +2,12 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -39,13 +41,47 @@ func newTransport() *http.Transport {
 }
 
 func (c *Checker) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
-	text, err := c.request(ctx, func(ctx context.Context) (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, http.MethodGet, c.o.JWKSURL, nil)
-	})
+	address := c.o.JWKSURL
+	if address == "" {
+		var err error
+		if address, err = c.discover(ctx); err != nil {
+			return nil, err
+		}
+	}
+	text, err := c.get(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	return parseKeys(text)
+}
+
+// discover asks the issuer where its keys are (OpenID Connect Discovery 1.0 section
+// 4), each time, since they may move.
+func (c *Checker) discover(ctx context.Context) (address string, err error) {
+	text, err := c.get(ctx, strings.TrimSuffix(c.o.Issuer, "/")+"/.well-known/openid-configuration")
+	if err != nil {
+		return "", err
+	}
+	var said struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		return "", &answerError{"discovery", err}
+	}
+	if said.Issuer != c.o.Issuer { // section 4.3
+		return "", &answerError{"discovery", fmt.Errorf("it is of the issuer %q", said.Issuer)}
+	}
+	if err := checkURL(said.JWKSURI); err != nil {
+		return "", &answerError{"discovery", fmt.Errorf("jwks_uri %q: %w", said.JWKSURI, err)}
+	}
+	return said.JWKSURI, nil
+}
+
+func (c *Checker) get(ctx context.Context, address string) ([]byte, error) {
+	return c.request(ctx, func(ctx context.Context) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	})
 }
 
 // request sends one and returns the text of a good answer.

@@ -132,6 +132,8 @@ func TestOptions(t *testing.T) {
 		"nothing":          {},
 		"both":             {Issuer: issuerName, Audience: []string{"a"}, JWKSURL: keysURL, IntrospectionURL: keysURL},
 		"no issuer":        {Audience: []string{"a"}, JWKSURL: keysURL},
+		"issuer alone":     {Issuer: issuerName},
+		"issuer is a name": {Issuer: "example", Audience: []string{"a"}},
 		"no audience":      {Issuer: issuerName, JWKSURL: keysURL},
 		"plain http":       {IntrospectionURL: "http://id.example.org/"},
 		"password in it":   {IntrospectionURL: "https://a:b@id.example.org/"},

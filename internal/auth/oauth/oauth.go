@@ -52,13 +52,14 @@ import (
 // MaxToken is how long a token may be, in bytes.
 const MaxToken = 16 << 10
 
-// Options configure a Checker. One of JWKSURL and IntrospectionURL must be given.
+// Options configure a Checker. Tokens are asked about with an IntrospectionURL, and
+// are signed ones without.
 type Options struct {
 	Issuer   string   // must be the token's "iss"; "" is allowed with introspection only
 	Audience []string // one of them must be in the token's "aud"; none is allowed with introspection only
 	Scopes   []string // all of them must be in the token's "scope"; none: no matter
 
-	JWKSURL    string        // where the issuer publishes its keys
+	JWKSURL    string        // where the issuer publishes its keys; "": the issuer tells (OpenID Connect Discovery 1.0)
 	Algorithms []string      // allowed ones; none: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA
 	Leeway     time.Duration // for clocks that differ; 0: 30 s
 	RefreshMin time.Duration // least time between fetches for unknown keys or after failures; 0: 10 s
@@ -85,7 +86,7 @@ type Checker struct {
 	client *http.Client
 	own    *http.Transport // to be closed
 	gate   *guard.Gate
-	keys   *keys                            // of JWKSURL, or nil
+	keys   *keys                            // of the issuer; nil with introspection
 	known  *guard.Cache[[32]byte, answered] // of introspection: by the hash of the token
 }
 
@@ -100,19 +101,26 @@ const rememberedTokens = 10_000
 
 // New returns a Checker. It asks nothing yet.
 func New(o Options) (*Checker, error) {
-	if (o.JWKSURL == "") == (o.IntrospectionURL == "") {
+	if o.JWKSURL != "" && o.IntrospectionURL != "" {
 		return nil, errors.New("oauth: give either the address of the keys or that of introspection")
 	}
-	for _, address := range []string{o.JWKSURL, o.IntrospectionURL} {
-		if address == "" {
-			continue
+	bySignature := o.IntrospectionURL == ""
+	addresses := []string{o.IntrospectionURL}
+	if bySignature {
+		if o.Issuer == "" || len(o.Audience) == 0 {
+			// Without an audience a token that a user gave to any other program would do
+			// (RFC 8725 section 3.9).
+			return nil, errors.New("oauth: signed tokens need an issuer and an audience to be held against")
 		}
+		addresses = []string{o.JWKSURL}
+		if o.JWKSURL == "" {
+			addresses = []string{o.Issuer}
+		}
+	}
+	for _, address := range addresses {
 		if err := checkURL(address); err != nil {
 			return nil, fmt.Errorf("oauth: %q: %w", address, err)
 		}
-	}
-	if o.JWKSURL != "" && (o.Issuer == "" || len(o.Audience) == 0) {
-		return nil, errors.New("oauth: signed tokens need an issuer and an audience to be held against")
 	}
 	setDefault(&o.Leeway, 30*time.Second)
 	setDefault(&o.RefreshMin, 10*time.Second)
@@ -130,7 +138,7 @@ func New(o Options) (*Checker, error) {
 		o.Transport = c.own
 	}
 	c.client = &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if o.JWKSURL != "" {
+	if bySignature {
 		algorithms, err := allowed(o.Algorithms)
 		if err != nil {
 			return nil, err
