@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 
 	"postrider/delivery/transfer"
 	"postrider/delivery/transfer/maildir"
+	"postrider/delivery/transfer/mbox"
 	"postrider/internal/admin/cli"
 )
 
@@ -73,9 +73,9 @@ was imported once is not imported again, so that an import that broke off is
 repeated, and new mail is fetched by the same command later.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source, done, err := from.open(cmd.Context(), args[1])
+			source, done, err := from.open(cmd.Context(), cmd, args[1])
 			if err != nil {
-				return failed(err)
+				return ended(err)
 			}
 			err = a.store(cmd.Context(), true, func(s transfer.Store) error {
 				return m.run("imported", func(failed func(string, error)) (transfer.Report, error) {
@@ -117,7 +117,7 @@ func mboxExport(a *asker) *cobra.Command {
 				if _, err := s.Folders(cmd.Context(), args[0]); err != nil { // before the folder is made
 					return err
 				}
-				sink, err := openSink(cmd.Context(), format, args[1], crlf)
+				sink, err := openSink(format, args[1], crlf)
 				if err != nil {
 					return err
 				}
@@ -135,10 +135,12 @@ func mboxExport(a *asker) *cobra.Command {
 	return cmd
 }
 
-func openSink(_ context.Context, format, path string, crlf bool) (closing, error) {
+func openSink(format, path string, crlf bool) (closing, error) {
 	switch format {
 	case "maildir":
 		return maildir.Create(path, maildir.WriteOptions{CRLF: crlf})
+	case "mbox":
+		return mbox.Create(path, crlf)
 	}
 	return nil, &exitError{exitUsage, fmt.Errorf("unknown format %q", format)}
 }

@@ -118,6 +118,7 @@ func confined() map[string]string {
 	return map[string]string{
 		"github.com/cockroachdb/pebble/":          "internal/spool queue queue/internal/* delivery/mailbox delivery/mailbox/*",
 		"github.com/emersion/go-smtp":             "bench bench/*", // and tests: it is the independent second implementation
+		"github.com/emersion/go-imap/":            "delivery/transfer delivery/transfer/*",
 		"github.com/emersion/go-sasl":             "internal/auth relay/smtp relay/outbound bench/*",
 		"github.com/go-crypt/":                    "internal/auth/password",
 		"golang.org/x/crypto/argon2":              "internal/auth/password",
