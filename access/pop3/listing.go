@@ -102,19 +102,29 @@ func (s *session) uidl(arg []byte) {
 	s.w.Add(append(b, "\r\n"...))
 }
 
-// all writes a line for each message that is not marked.
+// all writes a line for each message that is not marked. The store is asked for as
+// many as fit into the buffer, so that nothing of it is held while a client takes its
+// time to read.
 func (s *session) all(what Listed, line func(b []byte, m Meta) []byte) {
 	s.w.AddString(replyOK)
-	err := s.drop.Scan(0, what, func(i int, m Meta) bool {
-		if !s.removed.Has(i) {
-			b := append(strconv.AppendInt(s.w.BulkRoom(replyRoom), int64(i+1), 10), ' ')
-			s.w.Add(append(line(b, m), "\r\n"...))
+	for next, full := 0, true; full && s.w.Failed() == nil; {
+		b := s.w.BulkRoom(wire.BulkRoomSize / 2)
+		full = false
+		err := s.drop.Scan(next, what, func(i int, m Meta) bool {
+			if full = cap(b)-len(b) < replyRoom; full {
+				return false
+			}
+			if next = i + 1; !s.removed.Has(i) {
+				b = append(strconv.AppendInt(b, int64(next), 10), ' ')
+				b = append(line(b, m), "\r\n"...)
+			}
+			return true
+		})
+		s.w.Add(b)
+		if err != nil { // a list that was begun cannot be ended with -ERR
+			s.broken(err)
+			return
 		}
-		return s.w.Failed() == nil
-	})
-	if err != nil { // a list that was begun cannot be ended with -ERR
-		s.broken(err)
-		return
 	}
 	s.w.AddString(".\r\n")
 }

@@ -17,11 +17,11 @@ func (c *Conn) Room(n int) []byte {
 	return c.out[len(c.out):]
 }
 
-// BulkRoom is Room in a buffer of 32 KiB, for a long answer. It is given back by the
-// next Flush, as any.
+// BulkRoom is Room in a buffer of BulkRoomSize, for a long answer; n may be as much.
+// It is given back by the next Flush, as any.
 func (c *Conn) BulkRoom(n int) []byte {
-	if cap(c.out) < wideSize {
-		wide := append(c.srv.pools.get(wideSize)[:0], c.out...)
+	if cap(c.out) < BulkRoomSize {
+		wide := append(c.srv.pools.get(BulkRoomSize)[:0], c.out...)
 		if c.out != nil {
 			c.srv.pools.put(c.out)
 		}

@@ -11,8 +11,8 @@ const (
 	bulkSize = 64 << 10
 	// outputSize bounds the replies that wait to be written.
 	outputSize = 4 << 10
-	// wideSize bounds a long answer, a text above all, that waits to be written.
-	wideSize = 32 << 10
+	// BulkRoomSize bounds a long answer, a text above all, that waits to be written.
+	BulkRoomSize = 32 << 10
 )
 
 // pools lends buffers by size. A buffer is lent by get and comes back with put,
@@ -29,8 +29,8 @@ func (p *pools) get(size int) []byte {
 		if b, ok := p.bulk.Get().(*[bulkSize]byte); ok {
 			return b[:]
 		}
-	case wideSize:
-		if b, ok := p.wide.Get().(*[wideSize]byte); ok {
+	case BulkRoomSize:
+		if b, ok := p.wide.Get().(*[BulkRoomSize]byte); ok {
 			return b[:]
 		}
 	case outputSize:
@@ -48,8 +48,8 @@ func (p *pools) put(b []byte) {
 		p.input.Put((*[BufferSize]byte)(b))
 	case bulkSize:
 		p.bulk.Put((*[bulkSize]byte)(b))
-	case wideSize:
-		p.wide.Put((*[wideSize]byte)(b))
+	case BulkRoomSize:
+		p.wide.Put((*[BulkRoomSize]byte)(b))
 	case outputSize:
 		p.output.Put((*[outputSize]byte)(b))
 	}
