@@ -38,6 +38,7 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 	}
 	bounds := limitsFor(cfg, sites)
 	return &relay.Rules{
+		Submission: submissionOf(cfg),
 		NoticePool: notices,
 		Access:     access,
 		Routes:     routes,
@@ -51,6 +52,15 @@ func rulesOf(cfg *config.Config) (*relay.Rules, error) {
 		Providers:  bounds.providers,
 		Sources:    bounds.source,
 	}, nil
+}
+
+// submissionOf says what users may write as.
+func submissionOf(cfg *config.Config) relay.Submission {
+	s := relay.Submission{CheckSender: cfg.Submission.CheckSender, HideClient: cfg.Submission.HideClient}
+	if cfg.Local.Separator != "" {
+		s.Separator = cfg.Local.Separator[0]
+	}
+	return s
 }
 
 // Check reads the files that a configuration names, as a start would, and tells

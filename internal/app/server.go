@@ -39,9 +39,6 @@ type server struct {
 // that a port in use ends the start and not half of it.
 func (a *App) openServers(sockets inherited) error {
 	for _, c := range a.cfg.Listeners {
-		if c.Service != config.ServiceRelay && c.Service != config.ServiceLMTP {
-			return fmt.Errorf("listener %s: nothing serves %s", c.Address, c.Service)
-		}
 		l, shared, err := sockets.open(c)
 		if err != nil {
 			return err

@@ -38,10 +38,14 @@ func (a *App) openSMTP(s *server) {
 // smtpOptions is how a listener's new sessions are held under cfg.
 func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Config) *smtpd.Options {
 	lmtp := c.Service == config.ServiceLMTP
+	handler := a.engine.Handler(lmtp)
+	if c.Service.Submits() {
+		handler = a.engine.Submission()
+	}
 	access := accessOf(cfg)
 	o := &smtpd.Options{
 		Hostname:   cfg.Hostname,
-		Handler:    a.engine.Handler(lmtp),
+		Handler:    handler,
 		LMTP:       lmtp,
 		RequireTLS: c.TLS == config.TLSRequired,
 		Auth:       a.users.auth,
@@ -55,10 +59,10 @@ func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Confi
 		Metrics: m,
 		Events:  a.rejected,
 	}
-	if c.TLS != config.TLSOff {
+	if c.TLS != config.TLSOff || o.ImplicitTLS {
 		o.TLS = func() *tls.Config { return a.certs.Config() }
 	}
-	if cfg.Relay.LineEndings == "normalize" {
+	if cfg.Relay.LineEndings == "normalize" || c.Service.Submits() { // RFC 6409 section 8
 		o.LineEndings = smtpd.Normalize
 	}
 	return o
