@@ -15,7 +15,7 @@ import (
 // brought in again from ours, since each of its batches says how far it goes, and
 // it writes them in their order.
 func (s *Store) openIndex() error {
-	dir := s.fs.PathJoin(s.o.Dir, "index")
+	dir := s.fs.PathJoin(s.o.Dir, s.indexName)
 	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make folder of the index: %w", err)
 	}
@@ -32,7 +32,7 @@ func (s *Store) openIndex() error {
 			return indexError("make the index", err)
 		}
 		err = db.Set([]byte{rows.PrefixVersion}, []byte{rows.Version}, pebble.NoSync)
-		if err = errors.Join(err, db.Flush(), db.Close()); err != nil {
+		if err = errors.Join(err, db.Flush(), db.Close(), syncDir(s.fs, s.o.Dir)); err != nil {
 			return indexError("make the index", err)
 		}
 	}

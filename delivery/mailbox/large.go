@@ -113,6 +113,9 @@ func (s *Store) copyLarge(r io.Reader) (*largeFile, error) {
 
 // removeLarge removes the file of a text. What fails is done at the next Open.
 func (s *Store) removeLarge(blob uint64) {
+	if s.keep.keeps(blob) {
+		return // a backup is being made
+	}
 	if err := s.fs.Remove(s.largePath(blob)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.alarm("large", fmt.Errorf("remove large text: %w", err))
 	}

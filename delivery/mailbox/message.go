@@ -237,14 +237,7 @@ func (m *Message) Release() {
 	if m.s == nil {
 		return
 	}
-	if m.file != nil {
-		_ = m.file.Close() // it was only read
-		m.file = nil
-	}
-	if m.pinned {
-		m.s.log.Unpin(m.blob.Gen)
-		m.pinned = false
-	}
+	m.close()
 	m.s.leave()
 	m.s = nil
 }

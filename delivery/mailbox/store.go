@@ -21,13 +21,14 @@ import (
 
 // Store is an open mail store.
 type Store struct {
-	o        Options
-	fs       vfs.FS
-	largeDir string
-	lock     io.Closer
-	db       *pebble.DB
-	cache    *pebble.Cache
-	log      *spool.Spool
+	o         Options
+	fs        vfs.FS
+	largeDir  string
+	indexName string
+	lock      io.Closer
+	db        *pebble.DB
+	cache     *pebble.Cache
+	log       *spool.Spool
 
 	calls    calls
 	accounts accounts
@@ -38,6 +39,7 @@ type Store struct {
 	space    space
 
 	compactor compactor
+	keep      keeper
 
 	nextAccount atomic.Uint32
 	series      uint64        // upper half of the blob ids of this opening
@@ -88,45 +90,11 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Open opens the store in o.Dir, or makes one, and brings in what the log holds.
-func Open(o Options) (*Store, error) {
-	o.setDefaults()
-	s := &Store{o: o, fs: o.FS, largeDir: o.FS.PathJoin(o.Dir, "large")}
-	s.calls.init()
-	s.accounts.init(s, o.Accounts)
-	s.ap.init(s)
-	if err := s.fs.MkdirAll(s.largeDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder of the mail store: %w", err)
-	}
-	for _, dir := range []string{o.Dir, s.fs.PathDir(o.Dir)} { // the names of the folders
-		if err := syncDir(s.fs, dir); err != nil {
-			return nil, fmt.Errorf("make folder of the mail store: %w", err)
-		}
-	}
-	var err error
-	if s.lock, err = s.fs.Lock(s.fs.PathJoin(o.Dir, "LOCK")); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
-	}
-	if err := s.openLog(); err != nil {
-		s.cacheUnref()
-		return nil, errors.Join(err, s.lock.Close())
-	}
-	s.space.init(s)
-	s.ap.start()
-	s.compactor.start(s, o.CompactEvery)
-	return s, nil
-}
-
 // openLog opens the index and the log and brings the one up to the other.
 func (s *Store) openLog() error {
 	err := s.openIndex()
 	if err != nil {
 		return err
-	}
-	for _, dir := range []string{s.o.Dir, s.fs.PathDir(s.o.Dir)} { // the names of the folders
-		if err := syncDir(s.fs, dir); err != nil {
-			return errors.Join(fmt.Errorf("sync folder of the mail store: %w", err), s.db.Close())
-		}
 	}
 	if err := s.ap.readMarks(); err != nil {
 		return errors.Join(err, s.db.Close())

@@ -130,6 +130,14 @@ func BlobKey(dst []byte, blob uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, PrefixBlob), blob)
 }
 
+// AccountID is the id at the end of the key of an account.
+func AccountID(key []byte) uint32 {
+	if len(key) != 5 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(key[1:])
+}
+
 // ItemsKey appends the key of a blob's structure.
 func ItemsKey(dst []byte, blob uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, PrefixItems), blob)
