@@ -134,7 +134,7 @@ func TestImport(t *testing.T) {
 		keywords string
 		text     string
 	}{
-		{7, "000000075F5E1000", mailbox.FlagFlagged | mailbox.FlagSeen, "$Label1 work", "Subject: 1\r\n\r\n"},
+		{7, "000000075f5e1000", mailbox.FlagFlagged | mailbox.FlagSeen, "$Label1 work", "Subject: 1\r\n\r\n"},
 		{9, "kept-id", 0, "", "Subject: 2\r\n\r\n"},
 		{20, "", 0, "", "Subject: 3\r\n\r\nno end"},
 	} {

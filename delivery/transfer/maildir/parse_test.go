@@ -65,7 +65,7 @@ func TestNames(t *testing.T) {
 
 func TestFormatUIDL(t *testing.T) {
 	for _, c := range []struct{ format, want string }{
-		{"%08Xu%08Xv", "0000000A000000FF"}, {"%v.%u", "255.10"}, {"%f", "base"}, {"%g", "guid"}, {"%u%%", "10%"},
+		{"%08Xu%08Xv", "0000000a000000ff"}, {"%v.%u", "255.10"}, {"%f", "base"}, {"%g", "guid"}, {"%u%%", "10%"},
 		{"%", ""}, {"x%08", "x"}, {"%xv-%5u", "ff-00010"}, {fmt.Sprintf("%%%du", 999), "00000000000000000010"},
 	} {
 		if got := formatUIDL(c.format, 10, 255, "base", "guid"); got != c.want {

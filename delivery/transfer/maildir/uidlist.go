@@ -131,9 +131,10 @@ func parseKeywords(text []byte) (words [26]string) {
 	return words
 }
 
-// FormatUIDL makes the id that POP3 gave a message out of a format of Dovecot's
+// formatUIDL makes the id that POP3 gave a message out of a format of Dovecot's
 // pop3_uidl_format: %u is the UID, %v the UIDVALIDITY, %f the file's name without
-// flags, %g the GUID; %08Xu is a number of eight hexadecimal digits.
+// flags, %g the GUID; %08Xu is a number of eight hexadecimal digits, which Dovecot
+// writes in lower case whatever the letter is.
 func formatUIDL(format string, uid, validity uint32, base, guid string) string {
 	var out strings.Builder
 	for {
@@ -142,16 +143,13 @@ func formatUIDL(format string, uid, validity uint32, base, guid string) string {
 		if !found {
 			return out.String()
 		}
-		width, hex, upper, i := 0, false, false, 0
+		width, hex, i := 0, false, 0
 		for ; i < len(rest); i++ {
 			switch c := rest[i]; {
 			case c >= '0' && c <= '9' && width < 1000:
 				width = width*10 + int(c-'0')
 				continue
-			case c == 'X':
-				hex, upper = true, true
-				continue
-			case c == 'x':
+			case c == 'X' || c == 'x':
 				hex = true
 				continue
 			}
@@ -172,9 +170,7 @@ func formatUIDL(format string, uid, validity uint32, base, guid string) string {
 		switch {
 		case isNumber:
 			verb := "%0*d"
-			if upper {
-				verb = "%0*X"
-			} else if hex {
+			if hex {
 				verb = "%0*x"
 			}
 			fmt.Fprintf(&out, verb, min(width, 20), n)
