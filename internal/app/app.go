@@ -132,6 +132,9 @@ func (a *App) bringUp(ctx context.Context) error {
 	if err := a.openUsers(); err != nil {
 		return err
 	}
+	if err := a.openMailboxes(); err != nil {
+		return err
+	}
 	a.openAgent()
 	if a.engine, err = relay.Open(ctx, a.engineOptions()); err != nil {
 		return err

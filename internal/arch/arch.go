@@ -102,7 +102,7 @@ func allowed() map[string]string {
 		// Levels 6 to 8: wiring.
 		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/autoconfig internal/bufpool internal/certs internal/config internal/dns " +
 			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
-		"internal/demo": "internal/app internal/config internal/mail queue bench/ledger bench/load bench/sink internal/dns/dnstest",
+		"internal/demo": "internal/app internal/auth internal/auth/* internal/config internal/mail queue bench/access bench/ledger bench/load bench/sink internal/dns/dnstest",
 		"cmd/postrider": "delivery/mailbox delivery/transfer delivery/transfer/* internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/dns internal/dnscheck internal/mail internal/maillog",
 		"cmd/postbench": "bench bench/* internal/dns/dnstest internal/mail",
 

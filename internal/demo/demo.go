@@ -1,8 +1,8 @@
 // Package demo is the appliance at work in one process: a generator sends real
 // SMTP over many connections, and the relay delivers to a made-up world of a
 // thousand domains with name service of their own. Some of its servers greylist,
-// refuse, allow few connections or are slow, and one is dead. It ends with the
-// account of every message: each was delivered, or its sender was told.
+// refuse, allow few connections or are slow, and one is dead. A tenth of the mail
+// is for users here, whose mailboxes are read by POP3. It ends with the account of every message: each was delivered, or its sender was told.
 //
 // # Concurrency
 //
@@ -70,7 +70,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer world.close()
-	a, err := app.Start(ctx, o.settings(dir, world), app.Options{Version: "demo"})
+	cfg := o.settings(dir, world)
+	if err := writeUsers(cfg.Users.File); err != nil {
+		return err
+	}
+	a, err := app.Start(ctx, cfg, app.Options{Version: "demo"})
 	if err != nil {
 		return err
 	}
@@ -87,7 +91,12 @@ func (o Options) settings(dir string, w *world) *config.Config {
 	cfg := config.Default()
 	cfg.Hostname = "demo.postrider.test"
 	cfg.DataDir = filepath.Join(dir, "data")
-	cfg.Listeners = []config.Listener{{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServiceRelay, TLS: config.TLSOptional}}
+	cfg.Listeners = []config.Listener{
+		{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServiceRelay, TLS: config.TLSOptional},
+		{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServicePOP3, TLS: config.TLSOff},
+	}
+	cfg.Local.Domains = []string{homeDomain}
+	cfg.Users.File = filepath.Join(dir, "users")
 	cfg.DNS.Servers = []string{w.resolver()}
 	cfg.Outbound.Port = w.port
 	cfg.Outbound.AllowPrivateTargets = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -99,64 +108,95 @@ func (o Options) settings(dir string, w *world) *config.Config {
 	return cfg
 }
 
-// play sends everything and waits until the queue holds nothing that moves.
+// play sends everything, waits until the queue holds nothing that moves, and reads
+// the mailboxes.
 func (o Options) play(ctx context.Context, a *app.App, w *world) error {
-	fmt.Fprintf(o.Out, "relay on %s, name service on %s; %d messages of 1 to 256 KiB over %d connections to %d domains:\n%s\n",
-		a.Addresses()[0], w.resolver(), o.Messages, o.Connections, len(w.domains), w.describe())
+	local := o.Messages / homeShare
+	fmt.Fprintf(o.Out, "relay on %s, POP3 on %s, name service on %s; %d messages of 1 to 256 KiB over %d connections to %d domains, and %d to %d users here:\n%s\n",
+		a.Addresses()[0], a.Addresses()[1], w.resolver(), o.Messages-local, o.Connections, len(w.domains), local, homeUsers, w.describe())
 	domains, err := load.ParseDomains(recipients)
 	if err != nil {
 		return err
 	}
-	generator, err := load.New(load.Options{
-		Address: a.Addresses()[0], Conns: o.Connections, Messages: o.Messages, Ledger: w.ledger, Sender: "load@" + senderDomain, Domains: domains,
-		Sizes: load.MixSizes(load.Size{Bytes: 1 << 10, Weight: 30}, load.Size{Bytes: 4 << 10, Weight: 45}, load.Size{Bytes: 16 << 10, Weight: 20}, load.Size{Bytes: 64 << 10, Weight: 4}, load.Size{Bytes: 256 << 10, Weight: 1}),
-	})
+	few := max(o.Connections/homeShare, 1)
+	far, err := o.generator(a, w, load.Options{Messages: o.Messages - local, Conns: o.Connections, Domains: domains})
+	if err != nil {
+		return err
+	}
+	near, err := o.generator(a, w, load.Options{Messages: local, Conns: few, FirstWorker: o.Connections, Domains: load.DomainList(homeDomain), Users: homeUsers})
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	w.farm.Begin(began, 0)
 	bar := newProgress(o)
-	result := make(chan load.Result, 1)
-	go func() { result <- generator.Run(ctx) }()
-	sent := o.watch(ctx, a, w, bar, result)
-	return o.account(a, w, sent, time.Since(began))
+	result := make(chan sent, 1)
+	go func() {
+		home := make(chan load.Result, 1)
+		go func() { home <- near.Run(ctx) }()
+		s := sent{far: far.Run(ctx)}
+		s.near = <-home
+		result <- s
+	}()
+	s := o.watch(ctx, a, w, bar, result)
+	took := time.Since(began)
+	read, err := fetch(ctx, a.Addresses()[1], w.ledger)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Out, "%d messages, %.1f MB, were fetched from %d mailboxes by POP3, and have the bodies that were sent\n", read.texts-read.strangers, float64(read.bytes)/1e6, homeUsers)
+	return o.account(a, w, s, took)
 }
+
+// generator completes what is the same for all of the load.
+func (o Options) generator(a *app.App, w *world, l load.Options) (*load.SMTP, error) {
+	l.Address, l.Ledger, l.Sender = a.Addresses()[0], w.ledger, "load@"+senderDomain
+	l.Sizes = load.MixSizes(load.Size{Bytes: 1 << 10, Weight: 30}, load.Size{Bytes: 4 << 10, Weight: 45}, load.Size{Bytes: 16 << 10, Weight: 20}, load.Size{Bytes: 64 << 10, Weight: 4}, load.Size{Bytes: 256 << 10, Weight: 1})
+	return load.New(l)
+}
+
+// sent is what the generators say: of mail to the world, and of mail to users here.
+type sent struct{ far, near load.Result }
 
 // settled is how long nothing must have moved for what is owed to be lost.
 const settled = 2 * time.Second
 
 // watch shows progress until nothing moves any more or patience ends, and
 // returns what the generator says.
-func (o Options) watch(ctx context.Context, a *app.App, w *world, bar *progress, result <-chan load.Result) load.Result {
+func (o Options) watch(ctx context.Context, a *app.App, w *world, bar *progress, result <-chan sent) sent {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.NewTimer(o.Patience)
 	defer deadline.Stop()
-	var sent *load.Result
+	var all *sent
 	still := time.Now() // when something moved last
 	for {
 		select {
 		case r := <-result:
-			sent = &r
+			all = &r
 			result = nil
 		case <-tick.C:
 		case <-deadline.C:
 			bar.end()
-			if sent == nil {
-				return load.Result{Err: errors.New("the generator did not finish in time")}
+			if all == nil {
+				return sent{far: load.Result{Err: errors.New("the generator did not finish in time")}}
 			}
-			return *sent
+			return *all
 		}
 		bar.show(w.ledger.Accepted(), w.ledger.Ended(), a.Engine().Ledger().Queued)
-		if sent == nil || moving(a) > 0 {
+		if all == nil || moving(a) > 0 {
 			still = time.Now()
 		}
 		// A notice comes to be as the last recipient that it tells of goes, so that for
-		// a moment nothing seems to be left.
-		if done := w.ledger.Owed() == 0 && moving(a) == 0 || time.Since(still) > settled; sent != nil && (done || ctx.Err() != nil) {
+		// a moment nothing seems to be left. What lies in mailboxes is owed until it is
+		// fetched.
+		if all != nil {
+			done := w.ledger.Owed() <= all.near.Accepted && moving(a) == 0 || time.Since(still) > settled
+			if !done && ctx.Err() == nil {
+				continue
+			}
 			bar.end()
-			return *sent
+			return *all
 		}
 	}
 }
@@ -174,17 +214,17 @@ func moving(a *app.App) (n int64) {
 // account prints the ledger: what the generator was promised against what the
 // world got, what came back to the sender, and what the queue holds. Both ends
 // count for themselves.
-func (o Options) account(a *app.App, w *world, sent load.Result, took time.Duration) error {
+func (o Options) account(a *app.App, w *world, s sent, took time.Duration) error {
 	all := w.ledger.Totals(a.Engine().Ledger().Queued)
 	imbalance := a.Engine().Ledger().Imbalance()
 	counts, told := w.farm.Counts(), w.farm.Notices()
 	fmt.Fprintf(o.Out, "%.1f s to the end of the last; 250 after p50 %s p99 %s, delivered after p50 %s p99 %s\n", took.Seconds(),
-		micros(sent.Response.ValueAtQuantile(50)), micros(sent.Response.ValueAtQuantile(99)),
+		micros(s.far.Response.ValueAtQuantile(50)), micros(s.far.Response.ValueAtQuantile(99)),
 		micros(w.farm.EndToEnd().ValueAtQuantile(50)), micros(w.farm.EndToEnd().ValueAtQuantile(99)))
 	fmt.Fprintf(o.Out, "the world put off %d times and refused %d; the sender was told of %d that failed; %d DNS queries\n",
 		counts.Deferred, counts.Refused, told.Bounces, w.queries())
-	if sent.Err != nil {
-		fmt.Fprintf(o.Out, "generator: %v\n", sent.Err)
+	if err := errors.Join(s.far.Err, s.near.Err); err != nil {
+		fmt.Fprintf(o.Out, "generator: %v\n", err)
 	}
 	wrong := all.Duplicated + all.Corrupted + all.Phantom + all.Strange + all.AfterBounce + all.FalseBounces + counts.Misdirected
 	if wrong > 0 {
