@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +23,7 @@ type importing struct {
 	replace bool
 	dry     bool
 
-	added, replaced, existing, refused int
+	added, replaced, existing, without, refused int
 }
 
 func (v *userVerbs) importUsers() *cobra.Command {
@@ -70,6 +71,10 @@ func (m *importing) run(cmd *cobra.Command, cfg *config.Config, path string, in 
 	i := userfile.Import{Format: m.format, Domain: m.domain, Plain: m.plain}
 	var users []*auth.Entry // read before the file is locked: hashing takes time
 	err := i.Read(in, func(line int, u *auth.Entry, err error) error {
+		if errors.Is(err, userfile.ErrNoPassword) {
+			m.without++
+			return nil
+		}
 		if err != nil {
 			m.refused++
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s:%d: %v\n", path, line, err)
@@ -128,7 +133,7 @@ func (m *importing) tell(w io.Writer) error {
 	if m.dry {
 		lead = "would be "
 	}
-	if err := say(w, "%sadded %d, replaced %d, left as they are %d, refused %d\n", lead, m.added, m.replaced, m.existing, m.refused); err != nil {
+	if err := say(w, "%sadded %d, replaced %d, left as they are %d, without a password %d, refused %d\n", lead, m.added, m.replaced, m.existing, m.without, m.refused); err != nil {
 		return failed(err)
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -139,7 +140,8 @@ func (v *userVerbs) set() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set ADDRESS", Short: "Change a user's quota and sender addresses; disable and enable", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().NFlag() == 0 {
+			given := []string{"quota", "quota-messages", "send-as", "disable", "enable"}
+			if !slices.ContainsFunc(given, cmd.Flags().Changed) {
 				return errors.New("nothing to set")
 			}
 			full, err := v.changeUser(args[0], func(_ *userfile.Edit, u *auth.Entry) error { return s.apply(cmd, u) })

@@ -172,3 +172,8 @@ func Load(path string) (*Table, error) {
 	}
 	return t, nil
 }
+
+// Decoy implements auth.Decoys: the stored form of some user, the same as long as
+// the file is, so that an unknown name takes as long to check as a known one also
+// where forms of several kinds are in use.
+func (f *File) Decoy(name string) string { return f.Table().decoy(name) }

@@ -25,10 +25,11 @@ type Import struct {
 // Formats are those of Import.
 func Formats() []string { return []string{"passwd", "dovecot", "htpasswd"} }
 
-var (
-	errPlain  = errors.New("the password stands there in clear, which is not taken unless asked for")
-	errLocked = errors.New("there is no password in this line")
-)
+// ErrNoPassword is what Read says of a line that has none, as those of a system's own
+// accounts.
+var ErrNoPassword = errors.New("there is no password in this line")
+
+var errPlain = errors.New("the password stands there in clear, which is not taken unless asked for")
 
 // maxImportLine bounds a line.
 const maxImportLine = 64 << 10
@@ -82,7 +83,7 @@ func (i *Import) secret(e *auth.Entry, stored string) error {
 	}
 	switch stored {
 	case "", "x", "*", "!", "!!":
-		return errLocked
+		return ErrNoPassword
 	}
 	if i.Format == "dovecot" && stored[0] != '{' && stored[0] != '$' {
 		return errors.New("a form without a scheme that is not of crypt(3) with \"$\"")
