@@ -59,6 +59,7 @@ type Import struct {
 	free    [][]byte // buffers of texts
 	folder  string   // here
 	keepUID bool
+	settled bool
 	done    Progress
 }
 
@@ -102,6 +103,7 @@ var errStore = errors.New("the store")
 func (i *Import) one(ctx context.Context, f *Folder) error {
 	here := *f
 	here.Name = i.place(f.Name)
+	i.settled = false
 	i.folder, i.done = here.Name, Progress{Folder: here.Name, Of: f.Messages}
 	if !i.Dry {
 		state, err := i.To.Prepare(ctx, i.Account, &here)
@@ -122,7 +124,20 @@ func (i *Import) one(ctx context.Context, f *Folder) error {
 			}
 		}
 	}
-	return i.flush(ctx)
+	return i.settle(ctx, f)
+}
+
+// settle files what is left of the messages that keep their UIDs, and sees to it
+// that none which the source has given to others is given again.
+func (i *Import) settle(ctx context.Context, f *Folder) error {
+	if err := i.flush(ctx); err != nil || i.settled || i.Dry || !i.keepUID || f.UIDNext == 0 {
+		return err
+	}
+	i.settled = true
+	if err := i.To.Settle(ctx, i.Account, i.folder, f.UIDNext); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
 }
 
 // place returns the name of a source's folder here.
@@ -178,6 +193,11 @@ func (i *Import) take(ctx context.Context, f *Folder, m *Message) error {
 		}
 		i.failMessage(m, err)
 		return nil
+	}
+	if m.UID == 0 && !i.settled { // from here on UIDs are made here
+		if err := i.settle(ctx, f); err != nil {
+			return err
+		}
 	}
 	filing := Filing{Message: *m, Text: text, ID: i.id(f, m)}
 	filing.Open = nil

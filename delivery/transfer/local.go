@@ -107,93 +107,60 @@ func (l Local) open(account, folder string) (*mailbox.Mailbox, error) {
 
 // Known says which messages were filed before.
 func (l Local) Known(_ context.Context, account, folder string, ids []mail.ID) ([]bool, error) {
-	if _, err := l.open(account, folder); err != nil {
+	m, err := l.open(account, folder)
+	if err != nil {
 		return nil, err
 	}
-	return make([]bool, len(ids)), nil
+	return m.Filed(ids, 0)
 }
 
-// Append files messages together, or one by one when that does not work.
+// Settle keeps the UIDs below uidNext from being given to others.
+func (l Local) Settle(ctx context.Context, account, folder string, uidNext uint32) error {
+	m, err := l.open(account, folder)
+	if err != nil {
+		return err
+	}
+	return m.RaiseUIDNext(ctx, uidNext)
+}
+
+// Append files messages, and waits for the disk once. One that cannot have the UID
+// it is to keep gets the next.
 func (l Local) Append(ctx context.Context, account, folder string, batch []Filing) ([]Result, error) {
 	m, err := l.open(account, folder)
 	if err != nil {
 		return nil, err
 	}
 	results := make([]Result, len(batch))
-	if l.together(ctx, m, batch, results) {
-		return results, nil
-	}
-	for i := range batch {
-		if err := l.file(ctx, m, &batch[i], &results[i]); err != nil {
-			return nil, err
-		}
-	}
-	return results, nil
-}
-
-// together files a batch in one step. Whatever stops it is found again, and told
-// of, when they are filed one by one.
-func (l Local) together(ctx context.Context, m *mailbox.Mailbox, batch []Filing, results []Result) bool {
-	all := make([]*mailbox.Delivery, 0, len(batch))
+	all := make([]*mailbox.Delivery, len(batch))
 	for i := range batch {
 		f := &batch[i]
 		draft := l.Store.NewDraft()
 		defer draft.Close()
 		if _, err := draft.Write(f.Text); err != nil {
-			return false
+			return nil, err
 		}
 		text, err := draft.Body()
 		if err != nil {
-			return false
+			return nil, err
 		}
 		t := mailbox.Target{Mailbox: m, Flags: f.Flags, Keywords: f.Keywords, UIDL: f.UIDL, UID: f.UID}
-		all = append(all, &mailbox.Delivery{Key: f.ID, Text: text, Received: f.Received, Targets: []mailbox.Target{t}})
+		all[i] = &mailbox.Delivery{Key: f.ID, Text: text, Received: f.Received, Targets: []mailbox.Target{t}}
 	}
-	if l.Store.DeliverAll(ctx, all...) != nil {
-		return false
-	}
+	errs := l.Store.DeliverEach(ctx, all...)
 	for i, d := range all {
 		t := &d.Targets[0]
-		if results[i] = (Result{UID: t.UID, Repeat: t.Repeat}); t.Err != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// file files one message. The error is one of the whole store.
-func (l Local) file(ctx context.Context, m *mailbox.Mailbox, f *Filing, r *Result) error {
-	draft := l.Store.NewDraft()
-	defer draft.Close()
-	if _, err := draft.Write(f.Text); err != nil {
-		return err
-	}
-	text, err := draft.Body()
-	if err != nil {
-		return err
-	}
-	t := mailbox.Target{Mailbox: m, Flags: f.Flags, Keywords: f.Keywords, UIDL: f.UIDL, UID: f.UID}
-	targets := []mailbox.Target{t}
-	for {
-		d := mailbox.Delivery{Key: f.ID, Text: text, Received: f.Received, Targets: targets}
-		err := l.Store.Deliver(ctx, &d)
-		if err == nil {
-			err = targets[0].Err
-		}
-		switch {
-		case err == nil:
-			r.UID, r.Repeat = targets[0].UID, targets[0].Repeat
-			return nil
-		case errors.Is(err, mailbox.ErrUID) && t.UID != 0: // the next one, then
+		if errors.Is(errs[i], mailbox.ErrUID) && batch[i].UID != 0 {
 			t.UID = 0
-		case errors.Is(err, mailbox.ErrKeywords) && len(t.Keywords) > 0: // better without than not at all
-			t.Keywords = nil
-		case errors.Is(err, mailbox.ErrQuota), errors.Is(err, mailbox.ErrTooLarge):
-			r.Error = err.Error()
-			return nil
-		default:
-			return err
+			errs[i] = l.Store.Deliver(ctx, d)
 		}
-		targets[0] = t
+		switch err := errs[i]; {
+		case err == nil:
+			results[i] = Result{UID: t.UID, Repeat: t.Repeat}
+		case errors.Is(err, mailbox.ErrQuota), errors.Is(err, mailbox.ErrTooLarge):
+			results[i].Error = err.Error()
+		default:
+			return nil, err
+		}
 	}
+	return results, nil
 }

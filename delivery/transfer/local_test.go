@@ -129,6 +129,9 @@ func TestLocal(t *testing.T) {
 		t.Fatalf("%+v, %q", report, failed)
 	}
 	f := folder(t, local, "Sent/B\u00fcro")
+	if f.UIDNext != 5001 { // one message came without a UID
+		t.Errorf("UIDNEXT %d, after 5000 at the source", f.UIDNext)
+	}
 	if f.UIDValidity != 1600000000 || f.Use != mailbox.UseSent || !f.Subscribed || f.Messages != 301 {
 		t.Errorf("%+v", f)
 	}

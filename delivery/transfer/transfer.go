@@ -121,14 +121,17 @@ type Store interface {
 	// Folders returns the mailboxes of an account: mailbox.ErrNoAccount when
 	// there is none.
 	Folders(ctx context.Context, account string) ([]Folder, error)
-	// Prepare makes the account and the mailbox where they are missing, gives an
-	// empty one the UIDVALIDITY and the UIDNEXT of f, and returns it as it is then.
+	// Prepare makes the account and the mailbox where they are missing, gives one
+	// that never had a message the UIDVALIDITY of f, and returns it as it is then.
 	Prepare(ctx context.Context, account string, f *Folder) (Folder, error)
 	// Known says which of the messages were filed under these ids.
 	Known(ctx context.Context, account, folder string, ids []mail.ID) ([]bool, error)
 	// Append files messages, in their order. It returns a result for each, or an
 	// error when it is not known what became of them.
 	Append(ctx context.Context, account, folder string, batch []Filing) ([]Result, error)
+	// Settle ends the filing of messages that keep their UIDs: those below uidNext
+	// are given to no others.
+	Settle(ctx context.Context, account, folder string, uidNext uint32) error
 	// Messages gives the messages of a mailbox, in the order of their UIDs.
 	Messages(ctx context.Context, account string, f *Folder) iter.Seq2[*Message, error]
 }

@@ -105,6 +105,15 @@ func (c *Client) Append(ctx context.Context, account, folder string, batch []tra
 	return results, c.ask(ctx, http.MethodPost, "append", url.Values{"account": {account}, "folder": {folder}}, &body, &results)
 }
 
+// Settle keeps the UIDs below uidNext from being given to others.
+func (c *Client) Settle(ctx context.Context, account, folder string, uidNext uint32) error {
+	body, err := encode(uidNext)
+	if err != nil {
+		return err
+	}
+	return c.ask(ctx, http.MethodPost, "settle", url.Values{"account": {account}, "folder": {folder}}, body, &struct{}{})
+}
+
 // Messages gives the messages of a mailbox.
 func (c *Client) Messages(ctx context.Context, account string, folder *transfer.Folder) iter.Seq2[*transfer.Message, error] {
 	return func(yield func(*transfer.Message, error) bool) {

@@ -20,6 +20,7 @@ func NewHandler(s transfer.Store) http.Handler {
 	m.HandleFunc("POST "+Path+"prepare", h.prepare)
 	m.HandleFunc("POST "+Path+"known", h.known)
 	m.HandleFunc("POST "+Path+"append", h.append)
+	m.HandleFunc("POST "+Path+"settle", h.settle)
 	m.HandleFunc("POST "+Path+"messages", h.messages)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBodyBytes)
@@ -86,6 +87,15 @@ func (h handler) append(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	results, err := h.store.Append(r.Context(), q.Get("account"), q.Get("folder"), batch)
 	reply(w, results, err)
+}
+
+func (h handler) settle(w http.ResponseWriter, r *http.Request) {
+	var uidNext uint32
+	if !request(w, r, &uidNext) {
+		return
+	}
+	q := r.URL.Query()
+	reply(w, struct{}{}, h.store.Settle(r.Context(), q.Get("account"), q.Get("folder"), uidNext))
 }
 
 // messages streams a mailbox. What meets a single message is told in its place;

@@ -39,7 +39,7 @@ func TestRemote(t *testing.T) {
 		t.Errorf("no account: %v", err)
 	}
 	f, err := c.Prepare(ctx, "user", &transfer.Folder{Name: "INBOX", UIDValidity: 5, UIDNext: 3, Use: mailbox.UseSent})
-	if err != nil || f.UIDValidity != 5 || f.UIDNext != 3 {
+	if err != nil || f.UIDValidity != 5 || f.UIDNext != 1 {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	at := time.Unix(1700000000, 0).UTC()
@@ -62,6 +62,9 @@ func TestRemote(t *testing.T) {
 	known, err := c.Known(ctx, "user", "INBOX", []mail.ID{{0xff, 1}, {0xff, 2}})
 	if err != nil || !known[0] || known[1] {
 		t.Errorf("%v, %v", known, err)
+	}
+	if err := c.Settle(ctx, "user", "INBOX", 50); err != nil || s.Box("INBOX").UIDNext != 50 {
+		t.Errorf("%+v, %v", s.Box("INBOX").Folder, err)
 	}
 	var texts []string
 	for m, err := range c.Messages(ctx, "user", &transfer.Folder{Name: "INBOX"}) {
@@ -95,7 +98,7 @@ func TestRefused(t *testing.T) {
 	c := served(t, &transfertest.Store{})
 	for verb, body := range map[string]string{
 		"append": `{"bytes":5}` + "\nabc", "append?": `{"bytes":-1}` + "\n", "append?x": "{", "append?y": `{"bytes":999999999999}` + "\n", "append?z": `{"id":"x","bytes":0}` + "\n",
-		"known": `["x"]`, "known?": "{", "prepare": "[]", "messages": "[",
+		"known": `["x"]`, "known?": "{", "settle": "{", "prepare": "[]", "messages": "[",
 	} {
 		resp, err := c.Do(t.Context(), http.MethodPost, remote.Path+verb, strings.NewReader(body))
 		if err != nil || resp.StatusCode != http.StatusBadRequest {

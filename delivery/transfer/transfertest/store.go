@@ -81,7 +81,7 @@ func (s *Store) Prepare(_ context.Context, _ string, f *transfer.Folder) (transf
 		s.Boxes = append(s.Boxes, b)
 	}
 	if b.UIDNext == 1 && f.UIDValidity != 0 {
-		b.UIDValidity, b.UIDNext = f.UIDValidity, max(f.UIDNext, 1)
+		b.UIDValidity = f.UIDValidity
 	}
 	return b.Folder, nil
 }
@@ -112,12 +112,8 @@ func (s *Store) Append(_ context.Context, _, folder string, batch []transfer.Fil
 				continue
 			}
 		}
-		last := uint32(0)
-		if n := len(b.Filed); n > 0 {
-			last = b.Filed[n-1].UID
-		}
-		if f.UID <= last {
-			f.UID = max(b.UIDNext, last+1)
+		if f.UID < b.UIDNext {
+			f.UID = b.UIDNext
 		}
 		b.UIDNext = max(b.UIDNext, f.UID+1)
 		results[i].UID = f.UID
@@ -128,6 +124,13 @@ func (s *Store) Append(_ context.Context, _, folder string, batch []transfer.Fil
 		b.known[f.ID] = true
 	}
 	return results, nil
+}
+
+// Settle raises UIDNEXT.
+func (s *Store) Settle(_ context.Context, _, folder string, uidNext uint32) error {
+	b := s.Box(folder)
+	b.UIDNext = max(b.UIDNext, uidNext)
+	return nil
 }
 
 // Messages gives what was filed.
