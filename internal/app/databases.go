@@ -48,6 +48,9 @@ func openDirectories(cfg *config.Config) (d directories, err error) {
 		db, err := ldapdb.New(ldapdb.Options{
 			URL: u.LDAP.URL, StartTLS: u.LDAP.StartTLS, TLS: protection,
 			BindDN: u.LDAP.BindDN, BindPassword: string(u.LDAP.BindPassword), Base: u.LDAP.Base, Filter: u.LDAP.Filter,
+			Attributes: ldapdb.Attributes{
+				Name: u.LDAP.NameAttribute, Senders: u.LDAP.SendersAttribute, QuotaBytes: u.LDAP.QuotaAttribute, Disabled: u.LDAP.OffAttribute,
+			},
 			Connections: u.LDAP.Connections, Guard: guard.Options{Limits: guard.Limits{Timeout: u.LDAP.Timeout}},
 		})
 		if err != nil {
@@ -64,7 +67,7 @@ func openDirectories(cfg *config.Config) (d directories, err error) {
 		if err != nil {
 			return d, fmt.Errorf("[users.oauth]: %w", err)
 		}
-		d.tokens = c
+		d.tokens, d.closers = c, append(d.closers, c.Close)
 	}
 	return d, nil
 }

@@ -48,6 +48,14 @@ func checkUsers(d *decoder, c *Config) {
 	if given(d, "users.oauth", "audience", "user_claim", "client_id") && !o.Configured() {
 		d.r.add(firstOf(d, "users.oauth.audience", "users.oauth.user_claim", "users.oauth.client_id"), "no issuer, jwks_url or introspection_url is given", "")
 	}
+	switch {
+	case !o.Configured():
+	case o.IntrospectionURL == "" && (o.Issuer == "" || o.Audience == ""):
+		d.r.add(firstOf(d, "users.oauth.issuer", "users.oauth.jwks_url"), "signed tokens need an issuer and an audience to be held against",
+			"else a token that a user gave to any other program would do")
+	case o.IntrospectionURL != "" && o.JWKSURL != "":
+		d.r.add(d.at["users.oauth.introspection_url"], "tokens are checked by jwks_url or by introspection_url, not by both", "")
+	}
 	checkLoginListeners(d, c)
 	warnOfLogins(d, c)
 }

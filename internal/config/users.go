@@ -71,6 +71,10 @@ type LDAP struct {
 	BindDN           string // empty: anonymous
 	BindPasswordFile string
 	BindPassword     Secret // first line of BindPasswordFile
+	NameAttribute    string // of the address that is the account; empty: the one that was asked for
+	SendersAttribute string // of addresses that a user may send as; empty: none
+	QuotaAttribute   string // of bytes; empty: as for all
+	OffAttribute     string // TRUE: may not log in; empty: all may
 	Connections      int
 	Timeout          time.Duration
 }

@@ -57,6 +57,10 @@ base = "ou=people,dc=isp,dc=example"
 bind_dn = "cn=postrider"
 bind_password_file = "ldap"
 tls_ca = "ca.pem"
+name_attribute = "mail"
+senders_attribute = "proxyAddresses"
+quota_attribute = "mailQuota"
+disabled_attribute = "mailOff"
 [users.oauth]
 issuer = "https://id.example"
 audience = "mail"
@@ -88,7 +92,8 @@ func TestKeysOfUsers(t *testing.T) {
 		"mailboxes":  c.Mailboxes == config.Mailboxes{Segment: 16 << 20, Cache: 32 << 20, Reserve: 1e9},
 		"users":      u.File == "/etc/postrider/accounts" && u.Cache == 30*time.Minute && u.Cores == 2 && u.Delay == 500*time.Millisecond && u.MaxDelay == 5*time.Second && u.ClearText == config.ClearTextNever,
 		"sql":        u.SQL.URLFile == "/etc/postrider/sql" && u.SQL.URL == "" && strings.HasSuffix(u.SQL.Query, "$1") && u.SQL.Connections == 4,
-		"ldap":       u.LDAP.URL == "ldaps://ldap.example" && u.LDAP.StartTLS && u.LDAP.TLSCA == "/etc/postrider/ca.pem" && u.LDAP.Filter == "(mail={user})" && u.LDAP.BindDN == "cn=postrider",
+		"ldap": u.LDAP.URL == "ldaps://ldap.example" && u.LDAP.StartTLS && u.LDAP.TLSCA == "/etc/postrider/ca.pem" && u.LDAP.Filter == "(mail={user})" && u.LDAP.BindDN == "cn=postrider" &&
+			u.LDAP.NameAttribute == "mail" && u.LDAP.SendersAttribute == "proxyAddresses" && u.LDAP.QuotaAttribute == "mailQuota" && u.LDAP.OffAttribute == "mailOff",
 		"oauth":      u.OAuth.Configured() && u.OAuth.UserClaim == "email" && u.OAuth.Audience == "mail",
 		"pop3":       c.POP3 == config.POP3{LoginDelay: time.Minute, Expire: 30},
 		"autoconfig": c.Autoconfig.Address == "127.0.0.1:8080",
