@@ -1,7 +1,7 @@
 package sqldb
 
 import (
-	"encoding/hex"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -147,7 +147,7 @@ func boolean(value any) (bool, error) {
 	return false, fmt.Errorf("a boolean is wanted, not %T", value)
 }
 
-// appPasswords reads "NAME SCOPES DIGEST" of each.
+// appPasswords reads "NAME;SCOPES;DIGEST" of each, as the users file has them.
 func appPasswords(value any) ([]auth.AppPassword, error) {
 	array, ok := value.([]any)
 	if !ok && value != nil {
@@ -159,16 +159,23 @@ func appPasswords(value any) ([]auth.AppPassword, error) {
 		if err != nil {
 			return nil, err
 		}
-		words := strings.Fields(s)
-		if len(words) != 3 {
-			return nil, fmt.Errorf("number %d is not NAME SCOPES DIGEST", i+1)
+		part := strings.Split(s, ";")
+		if len(part) != 3 || part[0] == "" {
+			return nil, fmt.Errorf("number %d is not NAME;SCOPES;DIGEST", i+1)
 		}
-		p := auth.AppPassword{Name: words[0]}
-		if n, err := hex.Decode(p.Digest[:], []byte(words[2])[:min(len(words[2]), 64)]); err != nil || n != 32 || len(words[2]) != 64 {
-			return nil, fmt.Errorf("the digest of %q is not one of 64 hexadecimal digits", p.Name)
+		p := auth.AppPassword{Name: part[0]}
+		digest, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(part[2], "="))
+		if err != nil || len(digest) != len(p.Digest) {
+			return nil, fmt.Errorf("the digest of %q is not one of 32 octets in base64", p.Name)
 		}
-		if words[1] != "*" {
-			p.Scopes = strings.Split(words[1], ",")
+		p.Digest = [32]byte(digest)
+		if part[1] != "*" {
+			p.Scopes = strings.Split(part[1], ",")
+		}
+		for _, scope := range p.Scopes {
+			if scope != "smtp" && scope != "pop3" && scope != "imap" {
+				return nil, fmt.Errorf("%q of %q is no protocol", scope, p.Name)
+			}
 		}
 		list = append(list, p)
 	}

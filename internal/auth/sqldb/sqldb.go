@@ -18,9 +18,8 @@
 //	quota           integer  bytes; NULL or 0: as for everybody, below 0: none
 //	quota_messages  integer  likewise
 //	disabled        boolean  may not log in
-//	scram           text     keys for SCRAM-SHA-256, as PostgreSQL itself writes them
-//	app_passwords   text[]   each "NAME SCOPES DIGEST": scopes separated by commas or "*",
-//	                         digest in hexadecimal
+//	scram           text     keys for SCRAM-SHA-256, as the users file has them
+//	app_passwords   text[]   each "NAME;SCOPES;DIGEST", as the users file has them
 //
 // Another column, another type, or a second row is an error, so that a slip in the
 // query does not let anybody in or lock anybody out for good.

@@ -39,7 +39,7 @@ func (f *fake) close() {}
 const (
 	ann    = "ann@example.org"
 	scram  = "4096,c2FsdHNhbHQ=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-	digest = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	digest = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 )
 
 // Each column that can be, and each that cannot.
@@ -68,14 +68,15 @@ func TestEntry(t *testing.T) {
 		"disabled":            {"disabled", []any{true}, &auth.Entry{Name: ann, Disabled: true}},
 		"disabled in text":    {"disabled", []any{"f"}, nil},
 		"bad scram":           {"scram", []any{"SCRAM-SHA-256$x"}, nil},
-		"app passwords": {"app_passwords", []any{[]any{"phone * " + digest, "laptop imap,smtp " + digest}}, &auth.Entry{Name: ann, AppPasswords: []auth.AppPassword{
+		"app passwords": {"app_passwords", []any{[]any{"phone;*;" + digest, "laptop;imap,smtp;" + digest + "="}}, &auth.Entry{Name: ann, AppPasswords: []auth.AppPassword{
 			{Name: "phone", Digest: [32]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}},
 			{Name: "laptop", Scopes: []string{"imap", "smtp"}, Digest: [32]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31}},
 		}}},
-		"short digest":     {"app_passwords", []any{[]any{"phone * 0001"}}, nil},
-		"long digest":      {"app_passwords", []any{[]any{"phone * " + digest + "00"}}, nil},
-		"no digest":        {"app_passwords", []any{[]any{"phone *"}}, nil},
-		"one app password": {"app_passwords", []any{"phone * " + digest}, nil},
+		"short digest":     {"app_passwords", []any{[]any{"phone;*;AAEC"}}, nil},
+		"long digest":      {"app_passwords", []any{[]any{"phone;*;" + digest + "AAAA"}}, nil},
+		"no protocol":      {"app_passwords", []any{[]any{"phone;http;" + digest}}, nil},
+		"no digest":        {"app_passwords", []any{[]any{"phone;*"}}, nil},
+		"one app password": {"app_passwords", []any{"phone;*;" + digest}, nil},
 		"unknown column":   {"hash password", []any{"x", "y"}, nil},
 		"column twice":     {"hash hash", []any{"x", "y"}, nil},
 		"hash is a number": {"hash", []any{int32(7)}, nil},
