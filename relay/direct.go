@@ -163,7 +163,7 @@ func (s *session) tellDirect(env *mail.Envelope, took time.Duration) mail.Status
 	e.o.Metrics.Final(metrics.FinalDelivered, n)
 	e.countTimes(&x.delivery, 0, took)
 	e.agents.filed(env.ID)
-	s.text = append(s.text[:0], "delivered as "...)
+	s.text = append(s.text[:0], "queued as "...) // the words that scripts find an id by, whichever way a message went
 	s.text = env.ID.AppendText(s.text)
 	return mail.Status{Code: 250, Enhanced: mail.Enhanced{Class: 2}, Text: s.text}
 }

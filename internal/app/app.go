@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,9 +33,6 @@ import (
 	"postrider/internal/wire"
 	"postrider/queue"
 	"postrider/relay"
-	"postrider/relay/bounce"
-	"postrider/relay/outbound"
-	"postrider/relay/schedule"
 )
 
 // Options are what a configuration file does not say.
@@ -73,6 +69,7 @@ type App struct {
 	drops     *pop3.Drops
 	census    *wire.Census
 	servers   []*server
+	settings  *settings // nil: mail programs are told nothing
 	admin     *admin.Server
 	fatal     chan error
 
@@ -142,6 +139,9 @@ func (a *App) bringUp(ctx context.Context) error {
 	if err := a.openServers(sockets); err != nil {
 		return err
 	}
+	if err := a.openSettings(); err != nil {
+		return err
+	}
 	for _, name := range sockets.closeRest() {
 		a.diag.Warn("an inherited socket is in no [[listener]]; closed", zap.String("address", name))
 	}
@@ -153,6 +153,9 @@ func (a *App) bringUp(ctx context.Context) error {
 	a.engine.Start()
 	for _, s := range a.servers {
 		s.serve(a)
+	}
+	if a.settings != nil {
+		a.settings.serve(a)
 	}
 	return nil
 }
@@ -174,138 +177,3 @@ func (a *App) Addresses() []string {
 
 // Engine gives the demonstration and the tests the relay.
 func (a *App) Engine() *relay.Engine { return a.engine }
-
-// Stop drains: new connections are told 421, transactions in DATA finish, deliveries in
-// flight settle. What has not come to its end some time before the deadline of
-// ctx is cut off, so that all can be recorded and closed by then: sessions, whose
-// clients got no reply, and deliveries, whose recipients are deferred. That is no
-// error, since nothing is lost by it; the operator is told. An error says that
-// something could not be written.
-func (a *App) Stop(ctx context.Context, reason string) error {
-	patient, cancel := context.WithCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
-		patient, cancel = context.WithDeadline(ctx, deadline.Add(-closingTime(time.Until(deadline))))
-	}
-	defer cancel()
-	a.draining.Store(true)
-	for _, s := range a.servers {
-		a.late(s.protocol.Drain())
-	}
-	var wg sync.WaitGroup
-	if a.engine != nil {
-		wg.Go(func() {
-			a.late(a.engine.Drain(patient))
-		})
-	}
-	for _, s := range a.servers {
-		wg.Go(func() { a.late(s.settle(patient)) })
-	}
-	wg.Wait()
-	for _, s := range a.servers {
-		s.close()
-	}
-	var errs []error
-	if a.engine != nil {
-		errs = append(errs, a.engine.Close())
-	}
-	if a.mailboxes != nil {
-		errs = append(errs, a.mailboxes.Close())
-	}
-	if a.users != nil {
-		errs = append(errs, a.users.close())
-	}
-	a.stopChecks()
-	a.background.Wait()
-	if a.resolver != nil {
-		errs = append(errs, a.resolver.Close())
-	}
-	if a.admin != nil {
-		errs = append(errs, a.admin.Close(ctx))
-	}
-	if a.log != nil {
-		a.log.Stop(reason)
-		errs = append(errs, a.log.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Patience is the time that the configuration in force gives a drain.
-func (a *App) Patience() time.Duration { return a.reloaded.Load().cfg.Limits.Drain }
-
-// late tells the operator what a drain did not wait for.
-func (a *App) late(err error) {
-	if err != nil {
-		a.diag.Warn("the drain took too long", zap.Error(err))
-	}
-}
-
-// closingTime is how much of the time for a drain is kept for what must follow
-// it: settling what was cut off, and closing the queue.
-func closingTime(patience time.Duration) time.Duration {
-	return min(max(patience, 0)/3, 5*time.Second)
-}
-
-// queueDir is where the queue lives below data_dir.
-func queueDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "queue") }
-
-// openResolver readies the resolver of mail exchangers.
-func (a *App) openResolver() error {
-	var err error
-	a.resolver, err = dns.New(dns.Options{
-		Servers: a.cfg.DNS.Servers,
-		Observe: func(kind, result string, took time.Duration, cached bool) { a.metrics.DNS(kind, result, took, cached) },
-	})
-	return err
-}
-
-func (a *App) engineOptions() relay.Options {
-	o := relay.Options{
-		Hostname: a.cfg.Hostname,
-		Queue: queue.Options{
-			Dir:          queueDir(a.cfg),
-			SegmentBytes: segmentBytes(a.cfg.DataDir),
-			ReserveBytes: a.cfg.Queue.Reserve,
-			MemoryBytes:  a.cfg.Queue.Memory,
-			Salvage:      a.o.Salvage,
-			Fatal:        a.fail,
-			Metrics:      a.queueMetrics(),
-		},
-		Rules: a.rules,
-		SMTP: outbound.New(outbound.Options{
-			Hostname: a.cfg.Hostname,
-			Life:     a.cfg.Outbound.ConnectionLifetime,
-		}),
-		Resolver:          a.resolver,
-		Learned:           a.loadLearned(),
-		Log:               a.log,
-		Retry:             schedule.Retry{Min: a.cfg.Queue.RetryMin, Lifetime: a.cfg.Queue.Lifetime},
-		WarnAfter:         a.cfg.Queue.WarnAfter,
-		Guard:             bounce.NewGuard(bounce.GuardOptions{PerVictim: a.cfg.Bounce.PerVictim}),
-		Connections:       a.cfg.Outbound.TotalConnections,
-		ConnectionsPerHop: a.cfg.Outbound.Connections,
-		Metrics:           a.metrics,
-		Observe:           observer{a},
-	}
-	if a.agent != nil {
-		o.Local = a.agent
-	}
-	if a.o.Queue != nil {
-		a.o.Queue(&o.Queue)
-	}
-	return o
-}
-
-// fail is called by the queue, once.
-func (a *App) fail(err error) {
-	a.log.Store("fatal", err)
-	a.diag.Error("the queue cannot write; ending", zap.Error(err))
-	a.end(err)
-}
-
-// end tells the daemon to end, if nothing has yet.
-func (a *App) end(err error) {
-	select {
-	case a.fatal <- err:
-	default:
-	}
-}
