@@ -88,6 +88,8 @@ func rootCommand() *cobra.Command {
 		explainCommand(load),
 		dnsCommand(load),
 		mboxCommand(load),
+		backupCommand(load),
+		restoreCommand(),
 		userCommand(load),
 	)
 	return root

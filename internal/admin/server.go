@@ -39,6 +39,9 @@ type Options struct {
 	// Mailboxes serves /api/v1/mailboxes/ on the socket, and there alone; it bounds
 	// its requests itself. nil: there are none.
 	Mailboxes http.Handler
+	// Backup writes a copy of everything to a folder, on the socket alone. nil: nobody
+	// can.
+	Backup func(ctx context.Context, dir string) error
 	// Failed is told of a server that stopped although nobody closed it; nil:
 	// nobody is told.
 	Failed func(error)
@@ -163,6 +166,7 @@ func (s *Server) socketHandler() http.Handler {
 	m := http.NewServeMux()
 	s.figures(m)
 	s.content(m, func(h http.HandlerFunc) http.Handler { return h })
+	m.HandleFunc("POST /api/v1/backup", s.backup)
 	m.HandleFunc("GET /debug/pprof/", pprof.Index)
 	m.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	m.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -29,6 +29,7 @@ func (a *App) openAdmin() error {
 		Checks:  a.checks,
 		Metrics: a.metrics.Handler(),
 		Explain: a.explain,
+		Backup:  a.backup,
 		Failed: func(err error) {
 			a.diag.Error("the operator's interface ended: " + err.Error())
 		},

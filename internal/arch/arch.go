@@ -26,6 +26,7 @@ func allowed() map[string]string {
 		"internal/metrics":    "",
 		"internal/limit":      "",
 		"internal/certs":      "",
+		"internal/backup":     "",
 		"internal/invariants": "",
 
 		"internal/auth/password": "", // stored forms
@@ -100,10 +101,10 @@ func allowed() map[string]string {
 		"bench": "bench/* internal/dns/dnstest internal/mail",
 
 		// Levels 6 to 8: wiring.
-		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/autoconfig internal/bufpool internal/certs internal/config internal/dns " +
+		"internal/app": "queue relay/* delivery/* access/* internal/admin internal/auth internal/auth/* internal/autoconfig internal/backup internal/bufpool internal/certs internal/config internal/dns " +
 			"internal/limit internal/mail internal/maillog internal/message internal/metrics internal/wire",
 		"internal/demo": "internal/app internal/auth internal/auth/* internal/config internal/mail queue bench/access bench/ledger bench/load bench/sink internal/dns/dnstest",
-		"cmd/postrider": "delivery/mailbox delivery/transfer delivery/transfer/* internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/config internal/dns internal/dnscheck internal/mail internal/maillog",
+		"cmd/postrider": "delivery/mailbox delivery/transfer delivery/transfer/* internal/app internal/demo internal/admin/* internal/auth internal/auth/* internal/backup internal/config internal/dns internal/dnscheck internal/mail internal/maillog",
 		"cmd/postbench": "bench bench/* internal/dns/dnstest internal/mail",
 
 		// Tests only.
