@@ -216,7 +216,8 @@ func (a *Authenticator) compute(ctx context.Context, out *Outcome, e *Entry, sto
 		return run(plain)
 	}
 	own := append([]byte(nil), plain...) // the caller may leave before its turn comes
-	return line.do(ctx, key, func() (bool, error) {
+	known := a.limits.knows(out.Attempt.Client, out.Name)
+	return line.do(ctx, key, known, func() (bool, error) {
 		defer clear(own)
 		return run(own)
 	})

@@ -11,19 +11,43 @@ var (
 	errClosed = errors.New("the server ends")
 )
 
-// hasher computes slow hashes on a fixed number of goroutines, first come first
-// served, equal ones once.
+// hasher computes slow hashes on a fixed number of goroutines, equal ones once.
+// Those of users from addresses that they logged in from before come first, so that
+// a flood of guesses does not make them wait; otherwise first come first served.
 type hasher struct {
 	most    int
 	workers sync.WaitGroup
 
 	mu      sync.Mutex // guards following
 	wake    *sync.Cond
-	line    []*flight // [first:] waits
-	first   int
+	known   line
+	others  line
 	flights map[[32]byte]*flight // in line or under way
 	closed  bool
 	done    uint64 // flights that were computed
+}
+
+// line is what waits: flights[first:].
+type line struct {
+	flights []*flight
+	first   int
+}
+
+func (l *line) len() int { return len(l.flights) - l.first }
+
+// pop takes the first flight out; nil: none waits.
+func (l *line) pop() *flight {
+	if l.len() == 0 {
+		return nil
+	}
+	f := l.flights[l.first]
+	l.flights[l.first] = nil
+	if l.first++; l.first*2 > len(l.flights) {
+		n := copy(l.flights, l.flights[l.first:])
+		clear(l.flights[n:])
+		l.flights, l.first = l.flights[:n], 0
+	}
+	return f
 }
 
 // flight is one computation and those who wait for it.
@@ -48,9 +72,9 @@ func newHasher(cores, most int) *hasher {
 // do returns what run returns, once its turn has come. run is not called when
 // another with the same key is under way: that one's result is returned, unless it
 // was refused by limits that are not this caller's.
-func (h *hasher) do(ctx context.Context, key [32]byte, run func() (bool, error)) (bool, error) {
+func (h *hasher) do(ctx context.Context, key [32]byte, known bool, run func() (bool, error)) (bool, error) {
 	for {
-		f, joined, err := h.enter(key, run)
+		f, joined, err := h.enter(key, known, run)
 		if err != nil {
 			return false, err
 		}
@@ -67,7 +91,7 @@ func (h *hasher) do(ctx context.Context, key [32]byte, run func() (bool, error))
 	}
 }
 
-func (h *hasher) enter(key [32]byte, run func() (bool, error)) (f *flight, joined bool, err error) {
+func (h *hasher) enter(key [32]byte, known bool, run func() (bool, error)) (f *flight, joined bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -77,12 +101,16 @@ func (h *hasher) enter(key [32]byte, run func() (bool, error)) (f *flight, joine
 		f.waiting++
 		return f, true, nil
 	}
-	if len(h.line)-h.first >= h.most {
+	to := &h.others
+	if known {
+		to = &h.known
+	}
+	if to.len() >= h.most {
 		return nil, false, errLine
 	}
 	f = &flight{key: key, run: run, done: make(chan struct{}), waiting: 1}
 	h.flights[key] = f
-	h.line = append(h.line, f)
+	to.flights = append(to.flights, f)
 	h.wake.Signal()
 	return f, false, nil
 }
@@ -98,13 +126,13 @@ func (h *hasher) next() *flight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		for h.first < len(h.line) {
-			f := h.line[h.first]
-			h.line[h.first] = nil
-			h.first++
-			if h.first*2 > len(h.line) {
-				h.line = append(h.line[:0], h.line[h.first:]...)
-				h.first = 0
+		for {
+			f := h.known.pop()
+			if f == nil {
+				f = h.others.pop()
+			}
+			if f == nil {
+				break
 			}
 			if f.waiting > 0 && !h.closed {
 				return f
@@ -134,7 +162,7 @@ func (h *hasher) work() {
 func (h *hasher) stats() (waiting int, done uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.line) - h.first, h.done
+	return h.known.len() + h.others.len(), h.done
 }
 
 func (h *hasher) close() {

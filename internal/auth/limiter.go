@@ -75,6 +75,15 @@ func (l *limiter) allow(client netip.Addr, name string, now time.Time) bool {
 		used(c, now, l.o.PerAccount) < l.o.PerAccount.burst()
 }
 
+// knows reports whether the account logged in from the address before.
+func (l *limiter) knows(client netip.Addr, name string) bool {
+	account := maphash.String(l.seed, name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.known.get(pair{account, address(client)})
+	return ok
+}
+
 // success makes the address one that the account is known from.
 func (l *limiter) success(client netip.Addr, name string) {
 	l.mu.Lock()

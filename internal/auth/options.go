@@ -25,8 +25,9 @@ type Options struct {
 	// Cores is how many slow hashes are computed at a time; 0: half of the cores, at
 	// least one.
 	Cores int
-	// Waiting is how many attempts may wait for that; beyond it ErrUnavailable is
-	// returned. 0: 20,000.
+	// Waiting is how many attempts may wait for that, and as many again of users from
+	// addresses that they logged in from before, who come first; beyond it
+	// ErrUnavailable is returned. 0: 20,000.
 	Waiting int
 	// Cache is how long a good login is remembered; 0: one hour, negative: not.
 	Cache time.Duration

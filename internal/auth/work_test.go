@@ -3,6 +3,8 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,6 +177,49 @@ func TestLineIsBounded(t *testing.T) {
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("a database that hangs held logins for %v", took)
 		}
+	})
+}
+
+// A flood of guesses does not make those wait who log in from where they did before.
+//
+// Covers HR4.
+func TestKnownAddressComesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &slow{let: make(chan bool)}
+		a := auth.New(auth.Options{Databases: []auth.Database{db}, Waiting: 100, Cache: -1,
+			Limits: auth.Limits{PerAddress: auth.Allowance{Burst: -1}}})
+		defer a.Close()
+		var all sync.WaitGroup
+		try := func(client, plain string) (ended *atomic.Bool) {
+			ended = new(atomic.Bool)
+			at := &auth.Attempt{Client: netip.MustParseAddr(client)}
+			all.Go(func() {
+				_, _ = a.Password(t.Context(), at, "ann@isp.example", []byte(plain))
+				ended.Store(true)
+			})
+			synctest.Wait()
+			return ended
+		}
+		try("192.0.2.9", "right")
+		db.let <- true
+		all.Wait()
+		for i := range 200 { // more than may wait
+			try("198.51.100.7", fmt.Sprint("guess", i))
+		}
+		known := try("192.0.2.9", "right, in another session")
+		stranger := try("192.0.2.10", "right, from elsewhere")
+		for range 16 + 1 { // those under way, then the next
+			db.let <- true
+			synctest.Wait()
+		}
+		if !known.Load() || !stranger.Load() || a.Stats().Waiting != 100-16 {
+			t.Errorf("the owner has an answer: %v; a stranger was sent away: %v; %d wait", known.Load(), stranger.Load(), a.Stats().Waiting)
+		}
+		for a.Stats().Waiting > 0 || db.now.Load() > 0 {
+			db.let <- false
+			synctest.Wait()
+		}
+		all.Wait()
 	})
 }
 
