@@ -16,6 +16,8 @@ import (
 )
 
 // Every way in which a signed token can be wrong, and those in which it is right.
+//
+// Covers R12.
 func TestSigned(t *testing.T) {
 	m := makeKeys(t)
 	i := &issuer{t: t, published: []any{
