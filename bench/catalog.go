@@ -39,7 +39,7 @@ func Names() []string {
 // breaks servers.
 func reading() []string {
 	return strings.Fields(`ceiling accept steady relay4k open70 knee burst newsletter wide gmail mixed healthy blackhole greylist real
-		outage deep kill power diskfull slowdisk reload big chatty chatty-tls submit idle10k slowloris hog dnsbad limits
+		outage deep kill power diskfull slowdisk reload big chatty chatty-tls submit storm idle10k slowloris hog dnsbad limits
 		mda pop3 imap-mix idle-push soak`)
 }
 

@@ -31,6 +31,9 @@ func (s *Scenario) Check() error {
 			add("idle.conns: %d is not from 1 to 100000", i.Conns)
 		}
 	}
+	if n := s.Storm; n.Logins < 0 || n.Logins > 50_000 || n.Conns < 0 || n.Conns > 10_000 {
+		add("storm: logins are from 0 to 50000, conns from 0 to 10000")
+	}
 	s.checkServer(add)
 	checkDurations("", reflect.ValueOf(s).Elem(), add)
 	for _, p := range s.Step {

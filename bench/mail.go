@@ -148,6 +148,12 @@ func (r *round) load(ctx context.Context) ([]load.Result, error) {
 	for i, g := range r.gens[1:] {
 		wg.Go(func() { results[i+1] = g.Run(ctx) })
 	}
+	if r.s.Storm.Logins > 0 {
+		wg.Go(func() {
+			r.stormed = r.storm(ctx)
+			cancel()
+		})
+	}
 	results[0] = r.gens[0].Run(ctx)
 	cancel()
 	wg.Wait()
@@ -191,6 +197,9 @@ func (r *round) account(ctx context.Context, run *result.Run, results []load.Res
 	run.Ledger = r.ledger.Totals(queued)
 	r.clock.into(run)
 	r.figures(run, results)
+	if r.s.Storm.Logins > 0 {
+		r.stormValues(ctx, run, r.stormed)
+	}
 	run.Domains = r.world.domains(20)
 	run.Values = append(run.Values, r.world.policies()...)
 	return r.world.broken()

@@ -27,6 +27,8 @@ type round struct {
 	gens   []*load.SMTP
 	clock  *recorder
 
+	stormed wave
+
 	began, loaded, drained time.Time
 	after                  *cost.Sample
 	emptyRSS, emptyDisk    int64 // of the server before the load, in bytes
@@ -97,7 +99,7 @@ func (r *round) need() target.Need {
 		Suspended: s.Server.Suspended, RetryFirst: s.Server.RetryFirst.D(), SlowSync: s.Server.SlowSync.D(),
 		TLS: s.Server.TLS, Auth: s.Server.Auth,
 		Conns: s.connections(), MaxMessage: 60 << 20,
-		Mailboxes: max(s.Access.Users, s.Load.Users), MailboxDomain: mailboxDomain, Password: password,
+		Mailboxes: max(s.Access.Users, s.Load.Users, s.Storm.Logins), MailboxDomain: mailboxDomain, Password: password,
 	}
 }
 
@@ -113,7 +115,7 @@ func (r *round) seed() uint64 { return r.p.Seed + uint64(r.index) }
 
 // connections is how many clients will come at once.
 func (s *Scenario) connections() int {
-	n := s.Access.Conns
+	n := s.Access.Conns + s.Storm.Conns
 	for _, l := range append([]Load{s.Load}, s.Client...) {
 		if l.Conns == 0 {
 			l.Conns = 64

@@ -29,6 +29,7 @@ type Scenario struct {
 	Site   []sink.Site `toml:"site,omitempty"` // behaviour of receivers; the first that fits a domain counts
 	Step   []Step      `toml:"step,omitempty"`
 	Access Access      `toml:"access"`
+	Storm  Storm       `toml:"storm"`
 	Expect Expect      `toml:"expect"`
 
 	// Full replaces values of the short form when --full is given; it has the
