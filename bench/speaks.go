@@ -18,7 +18,9 @@ func speaks(t target.Target) []string {
 		return []string{"lmtp", "pop3", "imap", "auth", "tls"}
 	case "direct":
 		return []string{"smtp", "direct"}
-	case "postrider", "postfix", "exim", "opensmtpd":
+	case "postrider":
+		return []string{"smtp", "lmtp", "pop3", "mx", "auth", "tls"}
+	case "postfix", "exim", "opensmtpd":
 		return []string{"smtp", "mx", "tls"}
 	case "gosmtp":
 		return []string{"smtp", "auth"}
