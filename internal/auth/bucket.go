@@ -59,3 +59,5 @@ func (t *table[K]) put(key K, at time.Time) {
 	}
 	t.young[key] = at
 }
+
+func (t *table[K]) len() int { return len(t.young) + len(t.old) }

@@ -147,8 +147,8 @@ func (l *limiter) release() {
 	l.mu.Unlock()
 }
 
-func (l *limiter) held() int {
+func (l *limiter) stats() (delayed, watched int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.delayed
+	return l.delayed, l.addresses.len() + l.networks.len() + l.accounts.len() + l.known.len()
 }

@@ -247,3 +247,39 @@ func TestDelayEndsWithTheSession(t *testing.T) {
 		}
 	})
 }
+
+// Whoever makes up names and addresses, and whoever has many users, fills no table
+// beyond its bound, and does not make a guesser who goes on be forgotten.
+//
+// Covers HR4.
+func TestTablesAreBounded(t *testing.T) {
+	const bound = 100
+	db := quick{}
+	for i := range 10 * bound {
+		name := fmt.Sprintf("user%d@isp.example", i)
+		db[name] = &auth.Entry{Name: name, Hash: "{PLAIN}right"}
+	}
+	a := auth.New(auth.Options{Databases: []auth.Database{db}, CacheEntries: bound,
+		Limits: auth.Limits{Delay: -1, Entries: bound, PerNetwork: auth.Allowance{Burst: -1}}})
+	defer a.Close()
+	guess := func(client netip.Addr, name, plain string) error {
+		_, err := a.Password(t.Context(), &auth.Attempt{Protocol: "smtp", Client: client}, name, []byte(plain))
+		return err
+	}
+	stubborn := netip.MustParseAddr("198.51.100.7")
+	for i := range 10 * bound {
+		client := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1})
+		if err := guess(client, fmt.Sprintf("user%d@isp.example", i), "right"); err != nil {
+			t.Fatal(err)
+		}
+		if err := guess(client, fmt.Sprintf("nobody%d@isp.example", i), "guess"); !errors.Is(err, auth.ErrCredentials) {
+			t.Fatal(err)
+		}
+		if err := guess(stubborn, "user0@isp.example", fmt.Sprint("guess", i)); i > 20 && !errors.Is(err, auth.ErrThrottled) {
+			t.Fatalf("after %d: %v", i, err)
+		}
+	}
+	if s := a.Stats(); s.Remembered > bound || s.Watched > 4*bound || s.Remembered < bound/2 || s.Watched < 2*bound {
+		t.Errorf("%+v", s)
+	}
+}

@@ -7,6 +7,7 @@ type Stats struct {
 	Waiting    int    // attempts in line for either
 	Delayed    int    // answers that are held back
 	Remembered int    // good logins
+	Watched    int    // addresses, networks, accounts, and accounts from known addresses that the limits know
 }
 
 // Stats returns how it stands now.
@@ -15,6 +16,7 @@ func (a *Authenticator) Stats() (s Stats) {
 	s.Waiting, s.Hashed = a.hash.stats()
 	remote, s.Asked = a.remote.stats()
 	s.Waiting += remote
-	s.Delayed, s.Remembered = a.limits.held(), a.good.entries()
+	s.Delayed, s.Watched = a.limits.stats()
+	s.Remembered = a.good.entries()
 	return s
 }
