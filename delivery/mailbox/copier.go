@@ -51,11 +51,12 @@ type copier struct {
 }
 
 func newCopier(ctx context.Context, s *Store, gen uint64) *copier {
-	k := &copier{ctx: ctx, s: s, gen: gen, boxes: make(map[record.Box]*named), accounts: make(map[uint32]uint8)}
-	for _, g := range s.log.Generations(nil) {
-		k.older = k.older || g.Gen < gen
+	return &copier{
+		ctx: ctx, s: s, gen: gen, boxes: make(map[record.Box]*named), accounts: make(map[uint32]uint8),
+		// An older one that was removed may come back after a power cut, until it is
+		// on disk that it is not needed.
+		older: s.log.Low() < gen,
 	}
-	return k
 }
 
 // walk calls f for every part of the segment's records.

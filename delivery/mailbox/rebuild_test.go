@@ -29,8 +29,6 @@ func sound(t *testing.T, s *mailbox.Store) {
 // TestRebuild makes the index anew, after a lot has happened and been compacted, and
 // with the old index still there or gone: what the store holds is the same, number by
 // number.
-//
-// Covers HM2.
 func TestRebuild(t *testing.T) {
 	for seed := range uint64(4) {
 		o := quiet(small(vfs.NewMem()))
@@ -75,8 +73,6 @@ var validity = regexp.MustCompile(`UIDValidity:\d+`)
 // TestBackup takes backups while mail arrives, changes, goes and is compacted. Each
 // opens, is sound, holds what was acknowledged before it began, and has other
 // UIDVALIDITYs; after a quiet moment it holds just what the store did.
-//
-// Covers HM3.
 func TestBackup(t *testing.T) {
 	fs := vfs.NewMem()
 	o := quiet(small(fs))
@@ -155,8 +151,6 @@ func TestBackup(t *testing.T) {
 // TestDamagedSegment flips a bit in a text: fsck names the message's text, a rebuild
 // refuses, and one that salvages leaves the message out, names it, and gives the
 // mailboxes another UIDVALIDITY.
-//
-// Covers HM2.
 func TestDamagedSegment(t *testing.T) {
 	fs := vfs.NewMem()
 	o := quiet(small(fs))
