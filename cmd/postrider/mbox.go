@@ -20,7 +20,7 @@ func mboxCommand(load func() (*config.Config, error)) *cobra.Command {
 	a := &asker{load: load}
 	mbox := &cobra.Command{Use: "mbox", Short: "Look at mailboxes, and move mail in and out", Args: cobra.NoArgs, RunE: needVerb}
 	a.flags(mbox)
-	mbox.AddCommand(mboxList(a), mboxStat(a), mboxImport(a), mboxExport(a))
+	mbox.AddCommand(mboxList(a), mboxStat(a), mboxImport(a), mboxExport(a), mboxFsck(a), mboxRebuild(a))
 	return mbox
 }
 

@@ -71,6 +71,10 @@ func TestMbox(t *testing.T) {
 		{"export u@a.example " + dir + "/out --format zip", 2, "unknown format"},
 		{"export u@a.example " + dir + "/out", 0, "exported 5 messages"},
 		{"export u@a.example " + dir + "/out2 --format mbox --only INBOX", 0, "exported 2 messages"},
+		{"fsck --texts", 0, "1 accounts, 6 mailboxes, 5 messages, 5 texts, 68 B read: nothing found\n"},
+		{"rebuild", 0, "1 accounts, 5 messages\n"},
+		{"fsck --json", 0, `"messages":5`},
+		{"export u@a.example " + dir + "/out3", 0, "exported 5 messages"},
 		{"nonsense", 2, "unknown command"},
 	} {
 		out, code := runMbox(t, cfg, strings.Fields(c.args)...)

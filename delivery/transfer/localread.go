@@ -76,3 +76,8 @@ func (l Local) give(v *mailbox.View, uid uint32, keywords []string, yield func(*
 	}
 	return yield(out, nil)
 }
+
+// Fsck looks whether the store is as it should be; see mailbox.Store.Fsck.
+func (l Local) Fsck(ctx context.Context, texts bool, report func(mailbox.Finding)) (mailbox.Checked, error) {
+	return l.Store.Fsck(ctx, texts, report)
+}

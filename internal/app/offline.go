@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,11 +23,27 @@ func OpenMailboxes(cfg *config.Config, create bool) (store transfer.Store, done 
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && !create {
 		return nil, nil, ErrNoMailboxes
 	}
-	s, err := mailbox.Open(mailbox.Options{
-		Dir: dir, SegmentBytes: cfg.Mailboxes.Segment, CacheBytes: cfg.Mailboxes.Cache, ReserveBytes: cfg.Mailboxes.Reserve,
-	})
+	s, err := mailbox.Open(offlineOptions(cfg))
 	if err != nil {
 		return nil, nil, fmt.Errorf("mailboxes: %w", err)
 	}
 	return transfer.Local{Store: s}, s.Close, nil
+}
+
+func offlineOptions(cfg *config.Config) mailbox.Options {
+	return mailbox.Options{
+		Dir: mailboxDir(cfg), SegmentBytes: cfg.Mailboxes.Segment, CacheBytes: cfg.Mailboxes.Cache, ReserveBytes: cfg.Mailboxes.Reserve,
+	}
+}
+
+// RebuildMailboxes makes the index of the mailboxes anew from their log, which
+// may have damaged pieces when salvage is set. It returns mailbox.ErrLocked while
+// a daemon runs.
+func RebuildMailboxes(ctx context.Context, cfg *config.Config, salvage bool) (*mailbox.Rebuilt, error) {
+	o := offlineOptions(cfg)
+	if _, err := os.Stat(o.Dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoMailboxes
+	}
+	o.Salvage = salvage
+	return mailbox.Rebuild(ctx, o)
 }

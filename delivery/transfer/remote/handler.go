@@ -22,6 +22,7 @@ func NewHandler(s transfer.Store) http.Handler {
 	m.HandleFunc("POST "+Path+"append", h.append)
 	m.HandleFunc("POST "+Path+"settle", h.settle)
 	m.HandleFunc("POST "+Path+"messages", h.messages)
+	m.HandleFunc("POST "+Path+"fsck", h.fsck)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxBodyBytes)
 		w.Header().Set("Cache-Control", "no-store")

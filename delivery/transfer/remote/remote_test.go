@@ -106,3 +106,33 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// checked is a store that finds things wrong with itself.
+type checked struct {
+	transfertest.Store
+	err error
+}
+
+func (c *checked) Fsck(_ context.Context, texts bool, report func(mailbox.Finding)) (mailbox.Checked, error) {
+	report(mailbox.Finding{Account: "user", UID: 7, What: "odd"})
+	out := mailbox.Checked{Accounts: 1}
+	if texts {
+		out.Texts = 5
+	}
+	return out, c.err
+}
+
+func TestFsck(t *testing.T) {
+	s := checked{}
+	c := served(t, &s)
+	for _, s.err = range []error{nil, mailbox.ErrClosed} {
+		var found []mailbox.Finding
+		got, err := c.Fsck(t.Context(), true, func(f mailbox.Finding) { found = append(found, f) })
+		if !errors.Is(err, s.err) || got.Accounts != 1 || got.Texts != 5 || len(found) != 1 || found[0].UID != 7 {
+			t.Errorf("%+v, %+v, %v", got, found, err)
+		}
+	}
+	if _, err := served(t, &s.Store).Fsck(t.Context(), false, nil); err == nil {
+		t.Error("a store that cannot be checked was")
+	}
+}
