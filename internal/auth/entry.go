@@ -14,7 +14,9 @@ type Entry struct {
 	// the account in the mail store.
 	Name string
 	// Hash is the stored form of the password, any that package password reads.
-	// Empty: there is none, only app passwords or Verify.
+	// Empty: there is none, only app passwords or Verify. With Verify it is no stored
+	// form but whatever changes with the password, so that a good login which is
+	// remembered ends with it; it may be empty.
 	Hash string
 	// Scram are the keys for SCRAM-SHA-256; nil: this user cannot use it.
 	Scram *password.Scram

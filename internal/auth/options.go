@@ -13,9 +13,6 @@ type Options struct {
 	Databases []Database
 	// Tokens checks OAuth tokens; nil: OAUTHBEARER and XOAUTH2 are not offered.
 	Tokens TokenChecker
-	// TokenConfiguration is the address that an OAUTHBEARER client is told after a
-	// refusal to find the issuer at (RFC 7628 section 3.2.2); empty: none.
-	TokenConfiguration string
 	// Domain is added to bare names: the first local domain. Empty: they stay bare.
 	Domain string
 	// Secret returns the installation's own, under which app passwords are digested
