@@ -58,7 +58,7 @@ func (a *App) pop3Options(c config.Listener, m *pop3.Metrics, cfg *config.Config
 		Metrics: m,
 		Events:  a.fetched,
 	}
-	if c.TLS != config.TLSOff {
+	if c.TLS != config.TLSOff || o.ImplicitTLS {
 		o.TLS = func() *tls.Config { return a.certs.Config() }
 	}
 	return o

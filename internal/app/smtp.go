@@ -94,6 +94,9 @@ func (a *App) rejected(e smtpd.RejectEvent) {
 		ID: e.Conn.ID, Client: e.Conn.Remote, Helo: e.Conn.Helo, Listener: e.Conn.Listener,
 		Protocol: e.Conn.Protocol(), TLS: e.Conn.TLSVersion(),
 	}
+	if e.Conn.User != nil {
+		s.User = []byte(e.Conn.User.Name)
+	}
 	if e.Panic != nil {
 		a.log.Panic(&s, e.Panic, e.PanicText)
 		return

@@ -93,6 +93,28 @@ with 550 5.1.1, but for postmaster.
 The file is read again some seconds after it has changed, and at a reload. Replace it whole, by renaming. When something
 in it is wrong the old state stays, and the diagnostics say the lines.
 
+## Users
+
+` + "```toml" + `
+[[listener]]                    # mail programs send here; both ask for a login, whoever comes
+address = ":587"
+service = "submission"
+tls = "required"
+[[listener]]
+address = ":465"
+service = "submissions"
+[[listener]]                    # and fetch here
+address = ":995"
+service = "pop3s"
+[local]
+domains = ["example.org"]
+` + "```" + `
+
+` + "`postrider user add alice@example.org`" + ` makes a user, who may log in as that or, in the first of the local domains, as
+` + "`alice`" + `. PLAIN and LOGIN are offered by TLS only, unless ` + "`users.clear_text`" + ` says otherwise for a listener whose ` + "`tls`" + `
+is off; SCRAM shows no password and is offered in clear too. Five failed logins end a session, and above the limits of
+` + "`[limits] login_failures_*`" + ` logins are refused unheard for a while, over all protocols together.
+
 ## What this version does not do yet
 
 The services ` + "`imap` and `imaps`" + ` are known, but a file that asks for one is refused.

@@ -3,9 +3,9 @@ package config
 import "time"
 
 func submissionSection() section {
-	return single("submission", "Mail of users who have logged in, at the services submission and submissions. There a missing Date and Message-ID are added and bare line ends mended.",
+	return single("submission", "Mail of users who have logged in. At the services submission and submissions nobody else is heard, a missing Date, Message-ID and From are added, and bare line ends are mended.",
 		func(c *Config) *Submission { return &c.Submission },
-		field[Submission]{"check_sender", "boolean", "true", "", "MAIL FROM and the header's From must be an address of the login: its own, with or without `+folder`, or one that its entry names. The null sender is always allowed.",
+		field[Submission]{"check_sender", "boolean", "true", "", "MAIL FROM, and From, Sender, Resent-From and Resent-Sender in the header, must be addresses of the login: its own, with or without `+folder`, or what its entry names. The null sender is always allowed. It holds at submission and submissions, and at relay for clients that relay.networks does not hold.",
 			boolean(func(s *Submission) *bool { return &s.CheckSender })},
 		field[Submission]{"hide_client", "boolean", "false", "", "Leave the client's name and address out of the Received line. The log has them.",
 			boolean(func(s *Submission) *bool { return &s.HideClient })},
