@@ -30,7 +30,7 @@ func (a *App) openSettings() error {
 	if err != nil {
 		return fmt.Errorf("[autoconfig] address: %w", err)
 	}
-	hosts := a.offered()
+	hosts := a.offered(l.Addr())
 	a.settings = &settings{listener: l, http: autoconfig.New(autoconfig.Options{
 		Domains: func() []string { return a.reloaded.Load().cfg.Local.Domains },
 		Servers: func() []autoconfig.Server { return hosts },
@@ -46,9 +46,10 @@ func (a *App) SettingsAddress() string {
 	return a.settings.listener.Addr().String()
 }
 
-// offered are our listeners that a mail program can use. None is told of at which
-// a password would go in clear.
-func (a *App) offered() (list []autoconfig.Server) {
+// offered are our listeners that a mail program can use which may come from where
+// asked is bound. None is told of at which a password would go in clear.
+func (a *App) offered(asked net.Addr) (list []autoconfig.Server) {
+	here := loopback(asked)
 	for _, s := range a.servers {
 		o := autoconfig.Server{Host: a.cfg.Hostname, Security: autoconfig.STARTTLS}
 		switch s.conf.Service {
@@ -64,6 +65,9 @@ func (a *App) offered() (list []autoconfig.Server) {
 			continue
 		}
 		at, err := netip.ParseAddrPort(s.listener.Addr().String())
+		if !here && loopback(s.listener.Addr()) {
+			continue // those who ask cannot reach it
+		}
 		if err != nil || o.Security == autoconfig.STARTTLS && s.conf.TLS == config.TLSOff {
 			continue // a unix socket, or in clear
 		}
@@ -71,6 +75,12 @@ func (a *App) offered() (list []autoconfig.Server) {
 		list = append(list, o)
 	}
 	return list
+}
+
+// loopback reports an address that only this machine reaches.
+func loopback(a net.Addr) bool {
+	at, err := netip.ParseAddrPort(a.String())
+	return err == nil && at.Addr().IsLoopback()
 }
 
 func (s *settings) serve(a *App) {
