@@ -3,7 +3,6 @@
 package pop3_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/access/pop3"
 	"postrider/internal/auth"
@@ -119,58 +116,6 @@ func TestNoAllocations(t *testing.T) {
 		n := testing.AllocsPerRun(20, func() { exchange(t, nc, []byte(c.commands), buf, c.answer) })
 		if each := n / float64(c.per); each > 0.1 {
 			t.Errorf("%s: %v allocations for each of %d", c.name, each, c.per)
-		}
-	}
-}
-
-// The same of messages in the store.
-func TestNoAllocationsInTheStore(t *testing.T) {
-	const messages = 500
-	s := openStore(t, vfs.NewMem())
-	text := newShelf(1, 4096).text.text
-	for range messages {
-		file(t, s, "", string(text))
-	}
-	dial := serveStore(t, s)
-	t.Cleanup(func() { _ = s.Close() })
-	nc := dial()
-	t.Cleanup(func() { _ = nc.Close() })
-	login(t, nc)
-	buf := make([]byte, 64<<10)
-	var all strings.Builder
-	for i := range messages {
-		fmt.Fprintf(&all, "RETR %d\r\n", i+1)
-	}
-	retr := []byte(all.String())
-	if _, err := io.WriteString(nc, "LIST\r\nUIDL\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	var list, uidl int // octets of their answers
-	for in, ends := bufio.NewReader(nc), 0; ends < 2; {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ends == 0 {
-			list += len(line)
-		} else {
-			uidl += len(line)
-		}
-		if string(line) == ".\r\n" {
-			ends++
-		}
-	}
-	for _, c := range []struct {
-		commands []byte
-		answer   int
-	}{
-		{retr, messages * (len("+OK 4098 octets\r\n.\r\n") + len(text))},
-		{[]byte("LIST\r\n"), list},
-		{[]byte("UIDL\r\n"), uidl},
-	} {
-		n := testing.AllocsPerRun(10, func() { exchange(t, nc, c.commands, buf, c.answer) })
-		if each := n / messages; each > 0.1 {
-			t.Errorf("%.4s: %v allocations for each message", c.commands, each)
 		}
 	}
 }
