@@ -200,4 +200,12 @@ func (a *Agent) statusOf(err error) mail.Status {
 }
 
 // Remembered calls yield for each message that has keys, until it returns an error.
-func (a *Agent) Remembered(yield func(id mail.ID) error) error { return a.o.Store.Keys(yield) }
+// The keys of imports are of no message that was delivered, and stay.
+func (a *Agent) Remembered(yield func(id mail.ID) error) error {
+	return a.o.Store.Keys(func(id mail.ID) error {
+		if mailbox.IsImportKey(id) {
+			return nil
+		}
+		return yield(id)
+	})
+}

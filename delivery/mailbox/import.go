@@ -8,6 +8,21 @@ import (
 	"postrider/internal/mail"
 )
 
+// importMark is what keys of imports begin with, where ids of messages have their
+// time: it is the end of all time.
+const importMark = "\xff\xff\xff\xff\xff\xff"
+
+// ImportKey makes an id, of which the last ten octets are kept, a key of imports:
+// one that no message of the queue can have, and that is never to be forgotten,
+// since an import may be repeated at any time.
+func ImportKey(id mail.ID) mail.ID {
+	copy(id[:], importMark)
+	return id
+}
+
+// IsImportKey reports a key that ImportKey made.
+func IsImportKey(id mail.ID) bool { return string(id[:len(importMark)]) == importMark }
+
 // DeliverEach files several, each for itself, in their order: their records follow
 // each other in the log, so that UIDs that are wanted may rise from one to the
 // next, and all are waited for together. It returns an error for each, as Deliver

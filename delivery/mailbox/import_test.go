@@ -79,3 +79,11 @@ func TestDeliverEach(t *testing.T) {
 		t.Errorf("%v, %+v", errs, ds[2].Targets[0])
 	}
 }
+
+// Keys of imports are apart from those of messages.
+func TestImportKey(t *testing.T) {
+	id := mail.MakeID(1<<47, 2, 3, 4)
+	if mailbox.IsImportKey(id) || !mailbox.IsImportKey(mailbox.ImportKey(id)) || mailbox.ImportKey(id)[15] != 4 {
+		t.Errorf("%v, %v", id, mailbox.ImportKey(id))
+	}
+}

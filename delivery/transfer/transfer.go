@@ -136,9 +136,7 @@ type Store interface {
 	Messages(ctx context.Context, account string, f *Folder) iter.Seq2[*Message, error]
 }
 
-// keyID returns the id by which the store knows a message of a source again. Its
-// first octets, where others have the time, are the end of all time: they keep it
-// apart from the ids of messages that the queue forgets.
+// keyID returns the id by which the store knows a message of a source again.
 func keyID(account, folder, source, key string) mail.ID {
 	h := sha256.New()
 	for _, part := range []string{"import 1", account, folder, source, key} {
@@ -147,8 +145,7 @@ func keyID(account, folder, source, key string) mail.ID {
 	}
 	var id mail.ID
 	copy(id[:], h.Sum(nil))
-	copy(id[:6], "\xff\xff\xff\xff\xff\xff")
-	return id
+	return mailbox.ImportKey(id)
 }
 
 // UseOf guesses the special use of a mailbox by what programs call it; 0: none.

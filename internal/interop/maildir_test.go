@@ -161,6 +161,14 @@ func TestDovecotMaildir(t *testing.T) {
 	move("exported 38 messages", "export", "--crlf", "user@isp.example", again+"/Maildir")
 	same(t, before, newDovecotHome(t, again).state(folders...))
 	move("Sent/Büro", "list", "user@isp.example")
+	move("nothing found", "fsck", "--texts")
+	for range 2 { // what was imported is known over restarts
+		if code := r.signal(15); code != 0 {
+			t.Errorf("exit %d", code)
+		}
+		r.start()
+	}
+	move("imported 0 messages", "import", "user@isp.example", h.dir+"/Maildir")
 	if code := r.signal(15); code != 0 {
 		t.Errorf("exit %d", code)
 	}
