@@ -199,13 +199,12 @@ func readBody(data *imapclient.FetchMessageData) (uid imap.UID, text []byte, err
 			if item.Literal == nil {
 				continue
 			}
-			var long error
 			text, err = io.ReadAll(io.LimitReader(item.Literal, transfer.MaxTextBytes+1))
-			if len(text) > transfer.MaxTextBytes {
-				text, long = nil, transfer.ErrTooLong
+			if err == nil && len(text) > transfer.MaxTextBytes { // its end was not read, and only then may more be
+				if _, err = io.Copy(io.Discard, item.Literal); err == nil {
+					text, err = nil, transfer.ErrTooLong
+				}
 			}
-			_, drained := io.Copy(io.Discard, item.Literal)
-			err = errors.Join(err, long, drained)
 		}
 	}
 }
