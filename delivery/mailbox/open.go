@@ -16,7 +16,18 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.open(); err != nil {
+	err = s.open()
+	if errors.Is(err, ErrDamaged) && o.Salvage {
+		s.alarm("damage", err)
+		s.cacheUnref()
+		lock := s.lock
+		s = newStore(s.o) // nothing of what was read is believed
+		s.lock = lock
+		if err = s.remake("the store is damaged"); err == nil {
+			err = s.openLog()
+		}
+	}
+	if err != nil {
 		s.cacheUnref()
 		return nil, errors.Join(err, s.lock.Close())
 	}
@@ -43,13 +54,27 @@ func (s *Store) open() error {
 		return fmt.Errorf("look for the mail store's log: %w", err)
 	}
 	if !d.Exists && log != nil {
-		r, err := s.rebuild(context.Background())
-		if err != nil {
+		if err := s.remake("the index is missing"); err != nil {
 			return err
 		}
-		s.alarm("rebuilt", fmt.Errorf("the index was missing and was made anew: %d records, %d messages, %d lost", r.Records, r.Messages, len(r.Lost)))
 	}
 	return s.openLog()
+}
+
+// remake makes the index anew and tells the operator.
+func (s *Store) remake(why string) error {
+	r, err := s.rebuild(context.Background())
+	if err != nil {
+		return err
+	}
+	s.alarm("rebuilt", fmt.Errorf("%s: the index was made anew of %d records; it has %d messages", why, r.Records, r.Messages))
+	for _, g := range r.Gaps {
+		s.alarm("damage", fmt.Errorf("%w: generation %d of the log, bytes %d to %d", ErrDamaged, g.Gen, g.From, g.To))
+	}
+	for _, f := range r.Lost {
+		s.alarm("damage", fmt.Errorf("%w: %v", ErrDamaged, f))
+	}
+	return nil
 }
 
 // indexName is the folder of the index.

@@ -37,7 +37,8 @@ type Options struct {
 	CompactEvery time.Duration
 	// Clock tells the time. nil: time.Now.
 	Clock func() time.Time
-	// Salvage opens a damaged store: what cannot be read is set aside.
+	// Salvage opens a damaged store: its index is made anew of what can be read of the
+	// log, what cannot is set aside, and every mailbox gets another UIDVALIDITY.
 	Salvage bool
 	// Fatal, when not nil, is called once, when a write or a sync failed:
 	// everything returns ErrClosed from then on and the program must exit.

@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -202,4 +203,36 @@ func TestDamagedSegment(t *testing.T) {
 		t.Errorf("%+v became %+v", old, now)
 	}
 	closeStore(t, s)
+}
+
+// TestSalvage takes a segment away: the store is refused, and a salvage opens it with
+// what there is, under other UIDVALIDITYs, for good.
+func TestSalvage(t *testing.T) {
+	fs := vfs.NewMem()
+	o := quiet(small(fs))
+	s := open(t, o)
+	m := box(t, account(t, s, "a@example"), "INBOX")
+	for i := range 60 {
+		deliver(t, s, strings.Repeat(fmt.Sprintf("message %d\n", i), 1500), m)
+	}
+	old := m.Status()
+	closeStore(t, s)
+	if err := fs.Remove("store/log/log-00000001.seg"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mailbox.Open(o); !errors.Is(err, mailbox.ErrDamaged) {
+		t.Fatal(err)
+	}
+	o.Salvage = true
+	for range 2 {
+		s = open(t, o)
+		sound(t, s)
+		m = box(t, account(t, s, "a@example"), "INBOX")
+		now := m.Status()
+		if now.Messages == 0 || now.Messages >= 60 || now.UIDValidity <= old.UIDValidity || now.UIDNext != old.UIDNext {
+			t.Errorf("%+v became %+v", old, now)
+		}
+		closeStore(t, s)
+		o.Salvage = false // it is sound now
+	}
 }

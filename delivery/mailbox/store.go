@@ -119,7 +119,7 @@ func (s *Store) openLog() error {
 func (s *Store) spoolOptions() spool.Options {
 	o := spool.Options{
 		FS: s.fs, Dir: s.fs.PathJoin(s.o.Dir, "log"), SegmentBytes: s.o.SegmentBytes, Clock: s.o.Clock,
-		ReserveRecordBytes: -1, Fatal: s.fail, Salvage: s.o.Salvage, Archive: true, From: s.ap.applied,
+		ReserveRecordBytes: -1, Fatal: s.fail, Salvage: s.o.Salvage && s.ap.rebuilds, Archive: true, From: s.ap.applied,
 	}
 	if m := s.o.Metrics; m != nil && m.Group != nil {
 		o.OnGroup = func(g spool.GroupStats) { m.Group(g.Records, g.Bytes, g.Write, g.Sync) }
