@@ -1,6 +1,9 @@
 package mailbox
 
 import (
+	"bytes"
+	"errors"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/record"
@@ -134,11 +137,15 @@ func (ap *applier) drop(box record.Box, uid uint32, row *rows.Entry) error {
 }
 
 func (ap *applier) applyForget(p *record.Part) error {
-	for id, ok := p.List.ID(); ok; id, ok = p.List.ID() {
-		err := scan(ap.s.db, rows.KeysOf(nil, id), func(key, _ []byte) (bool, error) { return true, ap.batch.Delete(key, nil) })
-		if err != nil {
-			return err
+	it, err := ap.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rows.PrefixKey}, UpperBound: []byte{rows.PrefixKey + 1}})
+	if err != nil {
+		return err
+	}
+	for id, ok := p.List.ID(); ok && err == nil; id, ok = p.List.ID() {
+		ap.keyBuf = rows.KeysOf(ap.keyBuf[:0], id)
+		for found := it.SeekGE(ap.keyBuf); found && bytes.HasPrefix(it.Key(), ap.keyBuf) && err == nil; found = it.Next() {
+			err = ap.batch.Delete(it.Key(), nil)
 		}
 	}
-	return nil
+	return errors.Join(err, it.Error(), it.Close())
 }

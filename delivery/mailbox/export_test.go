@@ -125,3 +125,7 @@ func (s *Store) Reaped() bool {
 	})
 	return none && err == nil
 }
+
+// LogBytes is how much was written to the log's present generation: the file has its
+// full size from the start.
+func (s *Store) LogBytes() int64 { return s.ap.applied.Off }

@@ -29,6 +29,7 @@ type op struct {
 
 	items    []byte // structure of the inline text; empty: to be made when somebody asks
 	itemsFor uint64 // its blob
+	local    bool   // nothing but items: it does not go through the log
 	undo     func() // see Account.alter
 	after    func() // called by the applier when it has ended without an owner who waits
 }
