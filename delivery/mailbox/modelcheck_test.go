@@ -29,24 +29,23 @@ func (m *model) crash() {
 		ds[i] = mailbox.Delivery{Key: m.key(), Text: text(m.body()), Targets: []mailbox.Target{{Mailbox: mb}}}
 	}
 	var wg sync.WaitGroup
-	started := make(chan struct{}, n)
+	returned := make(chan struct{}, n)
+	under := 0
 	for i := range ds {
 		if boxes[i] == nil {
 			continue
 		}
+		under++
 		wg.Go(func() {
-			started <- struct{}{}
 			err := m.s.Deliver(m.t.Context(), &ds[i])
 			mu.Lock()
 			defer mu.Unlock()
 			acked[i] = err == nil
+			returned <- struct{}{}
 		})
 	}
-	for range m.rng.IntN(n) {
-		select {
-		case <-started:
-		default:
-		}
+	for range m.rng.IntN(under + 1) { // the others are somewhere on their way
+		<-returned
 	}
 	mu.Lock() // what is acknowledged now has to survive
 	survive := acked
