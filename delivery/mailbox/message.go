@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 
@@ -85,7 +86,7 @@ func (s *Store) row(key []byte) ([]byte, io.Closer, error) {
 
 // openBlob finds the text and keeps it from going.
 func (m *Message) openBlob(blob uint64) error {
-	for {
+	for last := uint64(0); ; {
 		m.keyBuf = rows.BlobKey(m.keyBuf[:0], blob)
 		v, closer, err := m.s.row(m.keyBuf)
 		if err != nil {
@@ -106,6 +107,10 @@ func (m *Message) openBlob(blob uint64) error {
 			return nil
 		}
 		// It was copied elsewhere between the two: its row says where.
+		if m.blob.Gen == last {
+			return fmt.Errorf("%w: segment %d is missing", ErrDamaged, last)
+		}
+		last = m.blob.Gen
 	}
 }
 
