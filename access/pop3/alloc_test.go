@@ -38,8 +38,8 @@ func newShelf(n, size int) *shelf {
 	return &shelf{n: n, text: equalText{[]byte(text)}}
 }
 
-func (s *shelf) Len() int                                             { return s.n }
-func (s *shelf) Bytes() (int64, error)                                { return int64(s.n) * s.text.Size(), nil }
+func (s *shelf) Len() (int, error)                                    { return s.n, nil }
+func (s *shelf) Stat() (int, int64, error)                            { return s.n, int64(s.n) * s.text.Size(), nil }
 func (s *shelf) Size(int) (int64, error)                              { return s.text.Size(), nil }
 func (s *shelf) Text(int) (pop3.Text, error)                          { return &s.text, nil }
 func (s *shelf) Update(context.Context, pop3.Marks, pop3.Marks) error { return nil }

@@ -138,13 +138,13 @@ type drop struct {
 	reading *strings.Reader
 }
 
-func (d *drop) Len() int { return len(d.letters) }
+func (d *drop) Len() (int, error) { return len(d.letters), nil }
 
-func (d *drop) Bytes() (n int64, err error) {
+func (d *drop) Stat() (messages int, bytes int64, err error) {
 	for _, l := range d.letters {
-		n += int64(len(l.text))
+		bytes += int64(len(l.text))
 	}
-	return n, d.failure()
+	return len(d.letters), bytes, d.failure()
 }
 
 func (d *drop) failure() error {

@@ -27,25 +27,44 @@ func OpenInbox(ctx context.Context, store *mailbox.Store, account string) (Maild
 	if err != nil {
 		return nil, err
 	}
-	v, err := m.View()
-	if err != nil {
-		return nil, err
-	}
-	d := &inbox{mailbox: m, view: v, bytes: -1}
-	// The mailbox's counter is that of the view if nothing has happened since.
-	if bytes := m.Status().Bytes; v.Fresh() {
-		d.bytes = bytes
-	}
-	return d, nil
+	return &inbox{mailbox: m, status: m.Status()}, nil
 }
 
 // inbox is a view that is never refreshed: its indexes are the numbers of messages.
+// It is opened when a message is first asked for, since a session that only looks
+// whether there is something needs no more than the mailbox's counters.
 type inbox struct {
 	mailbox *mailbox.Mailbox
-	view    *mailbox.View
-	bytes   int64         // of all messages; negative: not known yet
+	status  mailbox.Status
+	view    *mailbox.View // nil: not opened yet
+	n       int           // messages of the view that were there at the login
 	reading *inboxMessage // of Text; nil until the first
 	uid     []byte        // of Scan
+}
+
+// load opens the view. What has come since the login, from UIDNEXT of then on, is for
+// the next session.
+func (d *inbox) load() error {
+	if d.view != nil {
+		return nil
+	}
+	v, err := d.mailbox.View()
+	if err != nil {
+		return err
+	}
+	d.view = v
+	if d.n, _ = v.Find(d.status.UIDNext); d.n == d.status.Messages {
+		return nil // they are the same, and so is their size
+	}
+	d.status.Messages, d.status.Bytes = d.n, 0
+	if err = d.scan(0, d.n-1, func(_ int, m *mailbox.Meta) (bool, error) {
+		d.status.Bytes += m.SizeBytes
+		return true, nil
+	}); err != nil {
+		d.view, d.status.Messages = nil, -1 // to be summed up the next time
+		v.Close()
+	}
+	return err
 }
 
 // inboxMessage is the one that is being read.
@@ -55,21 +74,16 @@ func (t *inboxMessage) Size() int64                              { return t.m.Si
 func (t *inboxMessage) WriteTo(w io.Writer) (n int64, err error) { return t.m.WriteTo(w) }
 func (t *inboxMessage) Release()                                 { t.m.Release() }
 
-func (d *inbox) Len() int { return d.view.Len() }
+func (d *inbox) Stat() (messages int, bytes int64, err error) {
+	if d.status.Messages < 0 {
+		err = d.load()
+	}
+	return d.status.Messages, d.status.Bytes, err
+}
 
-func (d *inbox) Bytes() (int64, error) {
-	if d.bytes >= 0 {
-		return d.bytes, nil
-	}
-	n := int64(0)
-	err := d.scan(0, d.Len()-1, func(_ int, m *mailbox.Meta) (bool, error) {
-		n += m.SizeBytes
-		return true, nil
-	})
-	if err == nil {
-		d.bytes = n
-	}
-	return n, err
+func (d *inbox) Len() (int, error) {
+	err := d.load()
+	return d.n, err
 }
 
 // scan calls f for the messages from index first to last.
@@ -91,6 +105,9 @@ func (d *inbox) scan(first, last int, f func(i int, m *mailbox.Meta) (more bool,
 
 // one calls f for message i.
 func (d *inbox) one(i int, f func(m *mailbox.Meta) error) error {
+	if err := d.load(); err != nil {
+		return err
+	}
 	found := false
 	err := d.scan(i, i, func(_ int, m *mailbox.Meta) (bool, error) {
 		found = true
@@ -119,7 +136,10 @@ func (d *inbox) AppendUID(dst []byte, i int) ([]byte, error) {
 }
 
 func (d *inbox) Scan(i int, what Listed, each func(i int, m Meta) bool) error {
-	return d.scan(i, d.Len()-1, func(i int, m *mailbox.Meta) (more bool, err error) {
+	if err := d.load(); err != nil {
+		return err
+	}
+	return d.scan(i, d.n-1, func(i int, m *mailbox.Meta) (more bool, err error) {
 		if what == ListedUID {
 			if d.uid, err = d.view.AppendUIDL(d.uid[:0], m); err != nil {
 				return false, err
@@ -130,6 +150,9 @@ func (d *inbox) Scan(i int, what Listed, each func(i int, m Meta) bool) error {
 }
 
 func (d *inbox) Text(i int) (Text, error) {
+	if err := d.load(); err != nil {
+		return nil, err
+	}
 	if d.reading == nil {
 		d.reading = new(inboxMessage)
 	}
@@ -144,6 +167,9 @@ func (d *inbox) Text(i int) (Text, error) {
 }
 
 func (d *inbox) Update(ctx context.Context, removed, seen Marks) error {
+	if err := d.load(); err != nil {
+		return err
+	}
 	gone := d.ranges(removed, func(int) bool { return true })
 	read := d.ranges(seen, func(i int) bool { return !removed.Has(i) && d.view.At(i).Flags&mailbox.FlagSeen == 0 })
 	var err error
@@ -176,4 +202,8 @@ func (d *inbox) ranges(marks Marks, wanted func(i int) bool) (uids []mailbox.Ran
 	return uids
 }
 
-func (d *inbox) Close() { d.view.Close() }
+func (d *inbox) Close() {
+	if d.view != nil {
+		d.view.Close()
+	}
+}

@@ -180,6 +180,8 @@ func TestInboxChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.want("STAT", "+OK 4 56")
+	c.want("LIST 4", "+OK 4 14")
 	if n, err := m.Expunge(t.Context(), []mailbox.Range{{From: 2, To: 3}}, 0); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -198,6 +200,29 @@ func TestInboxChanges(t *testing.T) {
 	c.want("QUIT", "+OK Bye")
 	c.end()
 	if n := m.Status().Messages; n != 0 {
+		t.Errorf("%d are left", n)
+	}
+	// Nothing was looked at before the change: it was no message's number yet.
+	for range 3 {
+		file(t, s, "", "Subject: x\r\n\r\n")
+	}
+	c = newTalk(t, dial())
+	c.login("user", "+OK")
+	c.want("STAT", "+OK 3 42")
+	if n, err := m.Expunge(t.Context(), []mailbox.Range{{From: 6, To: 6}}, 0); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	file(t, s, "", "Subject: late\r\n\r\n")
+	c.want("DELE 3", "-ERR No such message")
+	if got := strings.Join(c.list("LIST"), ","); got != "1 14,2 14" {
+		t.Errorf("%q", got)
+	}
+	c.want("STAT", "+OK 2 28")
+	c.want("DELE 1", "+OK Marked")
+	c.want("STAT", "+OK 1 14")
+	c.want("QUIT", "+OK Bye")
+	c.end()
+	if n := m.Status().Messages; n != 2 {
 		t.Errorf("%d are left", n)
 	}
 	t.Cleanup(func() { _ = s.Close() })

@@ -10,8 +10,7 @@ import (
 
 // stat does STAT.
 func (s *session) stat() {
-	bytes, err := s.drop.Bytes()
-	left := s.drop.Len()
+	left, bytes, err := s.drop.Stat()
 	for i := range s.removed.All() {
 		size, e := s.drop.Size(i)
 		err = errors.Join(err, e)
@@ -31,10 +30,13 @@ func (s *session) stat() {
 // its index and what follows it; false means that -ERR was said.
 func (s *session) message(arg []byte) (i int, rest []byte, ok bool) {
 	n, rest, ok := number(arg)
+	messages, err := s.drop.Len()
 	switch {
+	case err != nil:
+		s.unreadable(err)
 	case !ok:
 		s.fail(replyArgument)
-	case n < 1 || n > int64(s.drop.Len()):
+	case n < 1 || n > int64(messages):
 		s.fail(replyNumber)
 	case s.removed.Has(int(n - 1)):
 		s.fail(replyDeleted)
@@ -57,8 +59,15 @@ func (s *session) only(arg []byte) (i int, ok bool) {
 // dele does DELE.
 func (s *session) dele(arg []byte) {
 	if i, ok := s.only(arg); ok {
-		s.removed.set(i, s.drop.Len())
+		s.mark(&s.removed, i)
 		s.w.AddString(replyMarked)
+	}
+}
+
+// mark adds message i to a set.
+func (s *session) mark(set *Marks, i int) {
+	if messages, err := s.drop.Len(); err == nil { // as when i was looked for
+		set.set(i, messages)
 	}
 }
 

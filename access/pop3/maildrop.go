@@ -12,10 +12,12 @@ import (
 // when it was opened, numbered from 0 in an order that never changes. Its methods
 // are called by one goroutine.
 type Maildrop interface {
-	// Len is the number of messages, the removed ones included.
-	Len() int
-	// Bytes is the size of all of them.
-	Bytes() (int64, error)
+	// Stat returns how many messages there are and the size of all of them. It is
+	// what most sessions ask for and nothing else, and need not look at messages: if
+	// somebody removes some before the first other call, that may find fewer.
+	Stat() (messages int, bytes int64, err error)
+	// Len is the number of messages, and stays so for the session.
+	Len() (int, error)
 	// Size is that of message i: its octets with each line ended by CRLF.
 	Size(i int) (int64, error)
 	// AppendUID appends the unique-id of message i (RFC 1939 section 7).

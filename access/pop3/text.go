@@ -19,7 +19,7 @@ func (s *session) retr(arg []byte) {
 	if !ok {
 		return
 	}
-	s.seen.set(i, s.drop.Len())
+	s.mark(&s.seen, i)
 	s.retrieved++
 	s.bytes += n
 	s.m.Retrieved.Add(1)
