@@ -171,12 +171,12 @@ func (i *IMAP) fetch(part []*transfer.Message, rest map[imap.UID]*transfer.Messa
 			return true, command.Close()
 		}
 		uid, text, err := readBody(data)
+		if err != nil && !errors.Is(err, transfer.ErrTooLong) {
+			return true, err // the command is not to be touched: its reader has gone on
+		}
 		m := rest[uid]
 		if m == nil {
 			continue
-		}
-		if err != nil && !errors.Is(err, transfer.ErrTooLong) {
-			return true, errors.Join(err, command.Close())
 		}
 		delete(rest, uid)
 		m.SizeBytes = int64(len(text))
@@ -189,10 +189,11 @@ func (i *IMAP) fetch(part []*transfer.Message, rest map[imap.UID]*transfer.Messa
 
 // readBody reads what the server sends of a message.
 func readBody(data *imapclient.FetchMessageData) (uid imap.UID, text []byte, err error) {
+	var long error
 	for {
 		switch item := data.Next().(type) {
 		case nil:
-			return uid, text, err
+			return uid, text, long
 		case imapclient.FetchItemDataUID:
 			uid = item.UID
 		case imapclient.FetchItemDataBodySection:
@@ -202,8 +203,11 @@ func readBody(data *imapclient.FetchMessageData) (uid imap.UID, text []byte, err
 			text, err = io.ReadAll(io.LimitReader(item.Literal, transfer.MaxTextBytes+1))
 			if err == nil && len(text) > transfer.MaxTextBytes { // its end was not read, and only then may more be
 				if _, err = io.Copy(io.Discard, item.Literal); err == nil {
-					text, err = nil, transfer.ErrTooLong
+					text, long = nil, transfer.ErrTooLong
 				}
+			}
+			if err != nil {
+				return uid, nil, err
 			}
 		}
 	}
