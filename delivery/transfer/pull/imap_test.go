@@ -159,6 +159,11 @@ func TestIMAPBreaks(t *testing.T) {
 	if err != nil || report.Messages != 30 {
 		t.Errorf("%+v, %v", report, err)
 	}
+	for k, m := range to.Box("INBOX").Filed {
+		if len(m.Text) != 10_000+len(fmt.Sprintf("Subject: %d\r\n\r\n\r\n", k)) {
+			t.Errorf("message %d was cut to %d octets", k, len(m.Text))
+		}
+	}
 	_ = from.Close()
 }
 

@@ -206,6 +206,9 @@ func readBody(data *imapclient.FetchMessageData) (uid imap.UID, text []byte, err
 					text, long = nil, transfer.ErrTooLong
 				}
 			}
+			if err == nil && long == nil && int64(len(text)) != item.Literal.Size() { // the connection ended in it
+				err = io.ErrUnexpectedEOF
+			}
 			if err != nil {
 				return uid, nil, err
 			}
