@@ -55,7 +55,7 @@ func (s *Store) Fsck(ctx context.Context, texts bool, report func(Finding)) (Che
 	}
 	defer s.leave()
 	snap := s.db.NewSnapshot()
-	c := &checker{ctx: ctx, s: s, snap: snap, report: report, refs: make(map[uint64]uint32), live: make(map[uint64]int64)}
+	c := &checker{ctx: ctx, s: s, snap: snap, report: report, refs: make(map[uint64]uint32), dying: make(map[uint64]uint32), live: make(map[uint64]int64)}
 	err := c.accounts()
 	if err == nil {
 		err = c.reaping()
@@ -76,6 +76,7 @@ type checker struct {
 	snap   *pebble.Snapshot
 	report func(Finding)
 	refs   map[uint64]uint32 // messages that share a text
+	dying  map[uint64]uint32 // those of them that are in deleted mailboxes
 	live   map[uint64]int64
 	buf    []byte
 }
