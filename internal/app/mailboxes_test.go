@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,6 +100,26 @@ func TestMailStaysHere(t *testing.T) {
 		t.Errorf("removed messages are back: %q", left)
 	}
 	a.stop()
+}
+
+// A service that is encrypted from the first byte is, whatever tls says.
+func TestPOP3SWithoutSTLS(t *testing.T) {
+	a := start(t, relayListener+`[[listener]]
+address = "127.0.0.1:0"
+service = "pop3s"
+tls = "off"
+[local]
+domains = ["here.example"]
+`)
+	defer a.stop()
+	c, err := tls.Dial("tcp", a.Addresses()[1], &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if line, err := textproto.NewConn(c).ReadLine(); err != nil || !strings.HasPrefix(line, "+OK ") {
+		t.Errorf("the greeting is %q, %v", line, err)
+	}
 }
 
 // A mail program is told of the listeners at which a password is safe.

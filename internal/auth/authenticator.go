@@ -188,6 +188,9 @@ func (a *Authenticator) weigh(ctx context.Context, out *Outcome, e *Entry, plain
 			ttl = min(ttl, verifyTTL)
 		}
 		a.good.add(key, time.Now(), ttl)
+	case fits && e != nil && e.Disabled: // not in bad: the user may be let in again
+		out.Reason = Disabled
+		a.good.add(key, time.Now(), negativeTTL)
 	default:
 		out.Reason = a.failure(e)
 		a.bad.add(key, time.Now(), negativeTTL)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -230,5 +231,28 @@ func TestOutcomeHoldsNoSecret(t *testing.T) {
 	_, _ = a.Password(t.Context(), attempt("pop3"), "ann", []byte("hunter2"))
 	if len(told) != 5 || strings.Contains(strings.Join(told, "\n"), "hunter2") {
 		t.Errorf("%q", told)
+	}
+}
+
+// Bad tokens that name nobody are held against their addresses, and not against
+// everybody whose program names nobody either.
+//
+// Covers A9.
+func TestTokensThatNameNobody(t *testing.T) {
+	a := auth.New(auth.Options{Tokens: tokens{}, Limits: auth.Limits{Delay: -1},
+		Databases: []auth.Database{quick{"ann@isp.example": {Name: "ann@isp.example", Hash: "{PLAIN}right"}}}})
+	defer a.Close()
+	try := func(client, token string) error {
+		at := &auth.Attempt{Protocol: "imap", Client: netip.MustParseAddr(client), TLS: true}
+		_, _, err := say(t, a, at, auth.OAuthBearer, "n,,\x01auth=Bearer "+token+"\x01\x01", "\x01")
+		return err
+	}
+	for i := range 200 {
+		if err := try(fmt.Sprintf("203.0.%d.5", i), "bad"); !errors.Is(err, auth.ErrCredentials) {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	if err := try("192.0.2.1", "good"); err != nil {
+		t.Errorf("a good token from elsewhere: %v", err)
 	}
 }

@@ -59,7 +59,8 @@ func prefix(a netip.Addr, bits4, bits6 int) netip.Prefix {
 	return p
 }
 
-// allow reports whether one more guess may be looked at.
+// allow reports whether one more guess may be looked at. Without a name, as of a
+// token that alone says whose it is, there is no account that it could count for.
 func (l *limiter) allow(client netip.Addr, name string, now time.Time) bool {
 	account := maphash.String(l.seed, name)
 	l.mu.Lock()
@@ -72,7 +73,7 @@ func (l *limiter) allow(client netip.Addr, name string, now time.Time) bool {
 	c, _ := l.accounts.get(account)
 	return used(a, now, l.o.PerAddress) < l.o.PerAddress.burst() &&
 		used(n, now, l.o.PerNetwork) < l.o.PerNetwork.burst() &&
-		used(c, now, l.o.PerAccount) < l.o.PerAccount.burst()
+		(name == "" || used(c, now, l.o.PerAccount) < l.o.PerAccount.burst())
 }
 
 // knows reports whether the account logged in from the address before.
@@ -110,7 +111,7 @@ func (l *limiter) failure(client netip.Addr, name string, repeated bool, now tim
 	n, _ := l.networks.get(network(client))
 	l.networks.put(network(client), take(n, now, l.o.PerNetwork))
 	c, _ := l.accounts.get(account)
-	if !repeated {
+	if !repeated && name != "" {
 		c = take(c, now, l.o.PerAccount)
 		l.accounts.put(account, c)
 	}

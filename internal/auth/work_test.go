@@ -88,6 +88,24 @@ func TestChangedPasswordEndsTheOldOne(t *testing.T) {
 	try("new", auth.ErrCredentials)
 }
 
+// Who was disabled and tried the right password meanwhile is let in as soon as the
+// operator says so.
+func TestEnabledUserIsLetIn(t *testing.T) {
+	off := &auth.Entry{Name: "ann@isp.example", Hash: "{PLAIN}right", Disabled: true}
+	db := users{off.Name: off}
+	a := auth.New(auth.Options{Databases: []auth.Database{db}, Limits: auth.Limits{Delay: -1}})
+	defer a.Close()
+	for range 2 {
+		if _, err := a.Password(t.Context(), attempt("pop3"), off.Name, []byte("right")); !errors.Is(err, auth.ErrCredentials) {
+			t.Errorf("while disabled: %v", err)
+		}
+	}
+	db[off.Name] = &auth.Entry{Name: off.Name, Hash: off.Hash}
+	if _, err := a.Password(t.Context(), attempt("pop3"), off.Name, []byte("right")); err != nil {
+		t.Errorf("enabled again: %v", err)
+	}
+}
+
 // An Authenticator computes no more slow hashes at a time than it was told to.
 func TestCores(t *testing.T) {
 	db := users{}
