@@ -172,7 +172,7 @@ func firstOf(d *decoder, keys ...string) span {
 // loopback reports an address that only this machine can reach. A name other
 // than localhost is not resolved: it counts as beyond.
 func loopback(hostPort string) bool {
-	host := hostPort[:strings.LastIndexByte(hostPort, ':')]
+	host := hostPort[:max(strings.LastIndexByte(hostPort, ':'), 0)]
 	if host == "localhost" {
 		return true
 	}

@@ -57,7 +57,9 @@ func checkUsers(d *decoder, c *Config) {
 		d.r.add(d.at["users.oauth.introspection_url"], "tokens are checked by jwks_url or by introspection_url, not by both", "")
 	}
 	checkLoginListeners(d, c)
-	warnOfLogins(d, c)
+	if len(d.r.errs) == 0 { // else listeners have no host yet
+		warnOfLogins(d, c)
+	}
 }
 
 // noUsers reports that nothing says who the users are.

@@ -174,3 +174,20 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// A listener that is looked at for a warning may be in a file that holds errors, of
+// which its own address may be one.
+func TestWarningsBesideErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	for _, text := range []string{
+		"[[listener]]\nservice = \"pop3\"\ntls = \"off\"\n",
+		"hostname = 1\n[[listener]]\naddress = \"127.0.0.1:110\"\nservice = \"submission\"\ntls = \"off\"\n",
+	} {
+		if err := os.WriteFile(file, []byte("version = 1\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(file); err == nil {
+			t.Errorf("%s: taken", text)
+		}
+	}
+}
