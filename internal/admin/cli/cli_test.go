@@ -148,14 +148,12 @@ func TestLog(t *testing.T) {
 	var out bytes.Buffer
 	p := &cli.Printer{W: &out, Now: now}
 	var life cli.Life
-	all := 0
 	for _, line := range lines {
 		e, err := cli.ParseEvent([]byte(line))
 		if err != nil {
 			t.Fatal(err)
 		}
 		e.Time = e.Time.In(time.UTC)
-		all++
 		if err := p.Event(e, []byte(line)); err != nil || !strings.Contains(out.String(), e.Name) || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%v: %q", err, out.String())
 		}
@@ -173,7 +171,7 @@ func TestLog(t *testing.T) {
 	if err := p.Life(&life); err != nil || strings.Count(out.String(), "\n") != 16 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if _, err := cli.ParseEvent([]byte("{")); err == nil || all != 28 {
+	if _, err := cli.ParseEvent([]byte("{")); err == nil {
 		t.Error("half a line is an event")
 	}
 }
