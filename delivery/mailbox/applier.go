@@ -38,6 +38,7 @@ type applier struct {
 	ready    []*op // in batch, or failed
 	replays  bool  // during Open
 	rebuilds bool  // the index is made from nothing: a copy may be all there is
+	named    bool  // and all accounts that are to be are there
 	accounts []*Account
 	boxes    []*Mailbox
 	fresh    map[uint32]*Account // made by the batch

@@ -14,6 +14,9 @@ func (ap *applier) applyAccount(p *record.Account) error {
 		return err
 	}
 	if a == nil {
+		if ap.named { // it was removed later: its name may be another one's by now
+			return nil
+		}
 		a = newAccount(ap.s, p.ID, string(p.Name))
 		a.brandNew = true
 		ap.fresh[p.ID] = a

@@ -99,6 +99,7 @@ func (b *rebuilder) bring() error {
 		return err
 	}
 	ap.settle()
+	ap.named = true
 	for _, g := range b.s.log.Generations(nil) {
 		if g.End < 0 {
 			continue

@@ -236,3 +236,30 @@ func TestSalvage(t *testing.T) {
 		o.Salvage = false // it is sound now
 	}
 }
+
+// TestRebuildNameTwice makes the index anew after an account was removed and made
+// again: the name is that of the one that is there.
+func TestRebuildNameTwice(t *testing.T) {
+	o := quiet(small(vfs.NewMem()))
+	s := open(t, o)
+	deliver(t, s, "old\r\n", box(t, account(t, s, "a@example"), "INBOX"))
+	if err := s.DeleteAccount(t.Context(), "a@example"); err != nil {
+		t.Fatal(err)
+	}
+	a := account(t, s, "a@example")
+	uid := deliver(t, s, "new\r\n", box(t, a, "INBOX"))[0]
+	before, id := dump(t, s), a.ID()
+	closeStore(t, s)
+	if r, err := mailbox.Rebuild(t.Context(), o); err != nil || !r.Complete() || r.Accounts != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	s = open(t, o)
+	if after := dump(t, s); after != before {
+		t.Errorf("the new index differs\n%s", differ(before, after))
+	}
+	if a = account(t, s, "a@example"); a.ID() != id || content(t, box(t, a, "INBOX"), uid) != "new\r\n" {
+		t.Errorf("account %d became %d", id, a.ID())
+	}
+	sound(t, s)
+	closeStore(t, s)
+}
