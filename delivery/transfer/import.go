@@ -78,6 +78,10 @@ func (i *Import) Run(ctx context.Context) (Report, error) {
 		if len(i.Only) > 0 && !slices.Contains(i.Only, f.Name) {
 			continue
 		}
+		if f.Broken != nil {
+			i.fail(f.Name, f.Broken)
+			continue
+		}
 		if err := i.one(ctx, f); err != nil {
 			if ctx.Err() != nil || errors.Is(err, errStore) {
 				return i.report, err

@@ -56,6 +56,7 @@ type Folder struct {
 	Unseen      int                `json:"unseen,omitempty"`
 	Bytes       int64              `json:"bytes,omitempty"`
 	Keywords    []string           `json:"keywords,omitempty"` // of a folder that is exported
+	Broken      error              `json:"-"`                  // why it cannot be read; nil: it can
 }
 
 // Message is a message of a source. It is valid until the next one.

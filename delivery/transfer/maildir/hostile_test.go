@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ func TestHostileMaildir(t *testing.T) {
 	dir, secret := dovecot(t), t.TempDir()
 	put(t, secret+"/secret", "Subject: secret\n\n")
 	put(t, secret+"/cur/1.secret:2,", "Subject: secret\n\n")
+	put(t, dir+"/.inbox/cur/1.below:2,", "Subject: in a folder that is called as INBOX is\n\n")
 	if err := errors.Join(
 		os.Symlink(secret+"/secret", dir+"/cur/1700000020.link:2,"),
 		os.Symlink(secret, dir+"/.Linked"),
@@ -33,16 +35,19 @@ func TestHostileMaildir(t *testing.T) {
 	}
 	var s transfertest.Store
 	report, failed := imported(t, dir, &s)
-	if report.Messages != 4 || report.Failed != 5 {
+	if report.Messages != 4 || report.Failed != 6 || report.Known != 0 {
 		t.Errorf("%+v, failed %q", report, failed)
 	}
 	all := strings.Join(failed, "\n")
-	for _, name := range []string{"1700000020.link", "1700000021.fifo", "1700000022.dir", "Linked", "Half"} {
+	for _, name := range []string{"1700000020.link", "1700000021.fifo", "1700000022.dir", "Linked", "Half", ".inbox"} {
 		if !strings.Contains(all, name) {
 			t.Errorf("nobody was told of %s: %q", name, failed)
 		}
 	}
 	for _, b := range s.Boxes {
+		if slices.Contains([]string{"Linked", "Half", ".inbox"}, b.Name) {
+			t.Errorf("a mailbox was made for %s", b.Name)
+		}
 		for _, m := range b.Filed {
 			if strings.Contains(string(m.Text), "secret") {
 				t.Errorf("%s was read through a link", m.Name)

@@ -17,6 +17,7 @@ var (
 	ErrLink  = errors.New("a symbolic link, which is not followed")
 	ErrOwner = errors.New("it belongs to another owner than the Maildir")
 	ErrKind  = errors.New("not a regular file or folder")
+	ErrTwice = errors.New("another folder stands for the same mailbox")
 )
 
 // dir is an open folder, with the owner that everything below it must have.

@@ -3,6 +3,7 @@ package maildir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -52,7 +53,7 @@ func (r *Reader) Close() error { return r.root.Close() }
 func (r *Reader) Origin() string { return "maildir" }
 
 // Folders returns INBOX and the folders of Maildir++. What looks like one and
-// cannot be read is an error: nobody should miss a folder without being told.
+// cannot be read is Broken: nobody should miss a folder without being told.
 func (r *Reader) Folders(context.Context) ([]transfer.Folder, error) {
 	names, err := r.root.names()
 	if err != nil {
@@ -64,24 +65,33 @@ func (r *Reader) Folders(context.Context) ([]transfer.Folder, error) {
 		return nil, err
 	}
 	folders := []transfer.Folder{{Name: "INBOX", Subscribed: true}}
+	taken := map[string]bool{"INBOX": true}
 	for _, name := range names {
 		if len(name) < 2 || name[0] != '.' || name == ".." {
 			continue
 		}
 		mailbox, err := decodeName(name)
-		if err != nil {
+		switch {
+		case err != nil:
 			mailbox = strings.ToValidUTF8(name[1:], "\ufffd")
+		case taken[mailbox]: // ".inbox", or a name in UTF-7 beside the same one in UTF-8
+			mailbox, err = strings.ToValidUTF8(name, "\ufffd"), fmt.Errorf("%w: %s", ErrTwice, mailbox)
 		}
-		folders = append(folders, transfer.Folder{Name: mailbox, Use: transfer.UseOf(mailbox), Subscribed: subscribed[name]})
+		taken[mailbox] = true
+		folders = append(folders, transfer.Folder{Name: mailbox, Use: transfer.UseOf(mailbox), Subscribed: subscribed[name], Broken: err})
 	}
 	kept := folders[:0]
 	for i := range folders {
+		if folders[i].Broken != nil {
+			kept = append(kept, folders[i])
+			continue
+		}
 		d, err := r.folder(&folders[i])
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) { // something else
 			continue
 		}
 		if err != nil {
-			folders[i].Messages = -1
+			folders[i].Messages, folders[i].Broken = -1, err
 			kept = append(kept, folders[i])
 			continue
 		}
