@@ -48,6 +48,15 @@ func (a *asker) store(ctx context.Context, create bool, f func(transfer.Store) e
 	return mboxEnded(errors.Join(err, done()))
 }
 
+// account is the name of the account that an operator means.
+func (a *asker) account(arg string) (string, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return "", err
+	}
+	return name(cfg, arg)
+}
+
 // mboxEnded gives an error its exit code.
 func mboxEnded(err error) error {
 	if errors.Is(err, mailbox.ErrNoAccount) || errors.Is(err, app.ErrNoMailboxes) {
@@ -90,7 +99,11 @@ func mboxStat(a *asker) *cobra.Command {
 	}
 }
 
-func (a *asker) mailboxes(cmd *cobra.Command, s transfer.Store, account string, detail bool) error {
+func (a *asker) mailboxes(cmd *cobra.Command, s transfer.Store, arg string, detail bool) error {
+	account, err := a.account(arg)
+	if err != nil {
+		return err
+	}
 	folders, err := s.Folders(cmd.Context(), account)
 	if err != nil {
 		return err

@@ -73,6 +73,10 @@ was imported once is not imported again, so that an import that broke off is
 repeated, and new mail is fetched by the same command later.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := a.account(args[0])
+			if err != nil {
+				return err
+			}
 			source, done, err := from.open(cmd.Context(), cmd, args[1])
 			if err != nil {
 				return ended(err)
@@ -80,7 +84,7 @@ repeated, and new mail is fetched by the same command later.`,
 			err = a.store(cmd.Context(), true, func(s transfer.Store) error {
 				return m.run("imported", func(failed func(string, error)) (transfer.Report, error) {
 					i := transfer.Import{
-						From: source, To: s, Account: args[0], Into: into, Only: m.only, Dry: dry, Progress: m.progress, Failed: failed,
+						From: source, To: s, Account: account, Into: into, Only: m.only, Dry: dry, Progress: m.progress, Failed: failed,
 					}
 					return i.Run(cmd.Context())
 				})
@@ -113,8 +117,12 @@ func mboxExport(a *asker) *cobra.Command {
 		Short: "Copy the mail of an account into files: a Maildir++, or mbox files",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			account, err := a.account(args[0])
+			if err != nil {
+				return err
+			}
 			return a.store(cmd.Context(), false, func(s transfer.Store) error {
-				if _, err := s.Folders(cmd.Context(), args[0]); err != nil { // before the folder is made
+				if _, err := s.Folders(cmd.Context(), account); err != nil { // before the folder is made
 					return err
 				}
 				sink, err := openSink(format, args[1], crlf)
@@ -122,7 +130,7 @@ func mboxExport(a *asker) *cobra.Command {
 					return err
 				}
 				return m.run("exported", func(failed func(string, error)) (transfer.Report, error) {
-					e := transfer.Export{From: s, Account: args[0], To: sink, Only: m.only, Progress: m.progress, Failed: failed}
+					e := transfer.Export{From: s, Account: account, To: sink, Only: m.only, Progress: m.progress, Failed: failed}
 					report, err := e.Run(cmd.Context())
 					return report, errors.Join(err, sink.Close())
 				})
