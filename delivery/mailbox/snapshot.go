@@ -80,10 +80,7 @@ func (s *snapshot) find(uid uint32) (int, bool) {
 // push appends an entry. Only the newest snapshot may be pushed to, before others
 // have it.
 func (s *snapshot) push(e Entry) {
-	if s.tail == nil {
-		s.tail = make([]Entry, 0, spanLen)
-	}
-	s.tail = append(s.tail, e)
+	s.tail = append(s.tail, e) // which grows with the mailbox: most have a few messages
 	if len(s.tail) == spanLen {
 		s.spans = append(s.spans, span{s.tail, s.tailFirst()})
 		s.tail = nil
@@ -169,7 +166,7 @@ func (b *builder) number(k int) {
 func (b *builder) mine(k int) []Entry {
 	if k == len(b.spans) {
 		if !b.ownTail {
-			b.tail = append(make([]Entry, 0, spanLen), b.tail...)
+			b.tail = append(make([]Entry, 0, len(b.tail)), b.tail...)
 			b.ownTail = true
 		}
 		return b.tail
