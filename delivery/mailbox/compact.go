@@ -113,7 +113,7 @@ func (c *compactor) choose() (best spool.Generation, ok bool, err error) {
 		if g.End < 0 {
 			continue
 		}
-		live, err := c.s.liveBytes(g.Gen)
+		live, err := c.s.liveBytes(nil, g.Gen)
 		if err != nil {
 			return best, false, err
 		}
@@ -134,7 +134,7 @@ func (c *compactor) one(ctx context.Context, g spool.Generation) (bool, error) {
 	if err := s.applyAll(ctx); err != nil {
 		return false, err
 	}
-	live, err := s.liveBytes(g.Gen)
+	live, err := s.liveBytes(nil, g.Gen)
 	if err != nil {
 		return false, err
 	}
@@ -164,7 +164,7 @@ func (c *compactor) one(ctx context.Context, g spool.Generation) (bool, error) {
 	if err := s.applyAll(ctx); err != nil {
 		return false, err
 	}
-	if left, err := s.liveBytes(g.Gen); err != nil || left != 0 {
+	if left, err := s.liveBytes(nil, g.Gen); err != nil || left != 0 {
 		c.kept[g.Gen] = -1
 		return false, errors.Join(err, fmt.Errorf("%w: %d bytes of it live that no record names", ErrDamaged, left))
 	}

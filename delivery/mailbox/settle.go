@@ -106,16 +106,17 @@ func (ap *applier) writeBlob(b *pebble.Batch, id uint64, blob *blobState) error 
 
 // writeLive adds to what lives in a generation.
 func (ap *applier) writeLive(b *pebble.Batch, gen uint64, n int64) error {
-	have, err := ap.s.liveBytes(gen)
+	have, err := ap.s.liveBytes(ap.keyBuf[:0], gen)
 	if err != nil || n == 0 {
 		return err
 	}
 	return b.Set(rows.LiveKey(ap.keyBuf[:0], gen), rows.AppendCount(ap.valBuf[:0], have+n), nil)
 }
 
-// liveBytes returns how many bytes of texts in a generation are still needed.
-func (s *Store) liveBytes(gen uint64) (n int64, err error) {
-	_, err = get(s.db, rows.LiveKey(nil, gen), func(v []byte) (err error) {
+// liveBytes returns how many bytes of texts in a generation are still needed. scratch is
+// room for a key.
+func (s *Store) liveBytes(scratch []byte, gen uint64) (n int64, err error) {
+	_, err = get(s.db, rows.LiveKey(scratch, gen), func(v []byte) (err error) {
 		n, err = rows.ParseCount(v)
 		return err
 	})
