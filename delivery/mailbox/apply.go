@@ -57,6 +57,7 @@ func (ap *applier) apply(p *record.Part, at *place) error {
 		if ap.reader.Copied && !ap.rebuilds {
 			return nil // it is there, or was forgotten meanwhile
 		}
+		ap.s.filed.add(k)
 		ap.keyBuf = rows.DeliveryKey(ap.keyBuf[:0], k.ID, k.Recipient, k.Account, k.Mailbox)
 		return ap.batch.Set(ap.keyBuf, rows.AppendID(ap.valBuf[:0], k.UID), nil)
 	case record.KindFlags:

@@ -1,9 +1,6 @@
 package mailbox
 
 import (
-	"bytes"
-	"errors"
-
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/record"
@@ -134,18 +131,4 @@ func (ap *applier) drop(box record.Box, uid uint32, row *rows.Entry) error {
 		b.row.Refs--
 	}
 	return nil
-}
-
-func (ap *applier) applyForget(p *record.Part) error {
-	it, err := ap.s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rows.PrefixKey}, UpperBound: []byte{rows.PrefixKey + 1}})
-	if err != nil {
-		return err
-	}
-	for id, ok := p.List.ID(); ok && err == nil; id, ok = p.List.ID() {
-		ap.keyBuf = rows.KeysOf(ap.keyBuf[:0], id)
-		for found := it.SeekGE(ap.keyBuf); found && bytes.HasPrefix(it.Key(), ap.keyBuf) && err == nil; found = it.Next() {
-			err = ap.batch.Delete(it.Key(), nil)
-		}
-	}
-	return errors.Join(err, it.Error(), it.Close())
 }

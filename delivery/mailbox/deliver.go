@@ -101,7 +101,7 @@ func (f *filing) prepare(ctx context.Context) error {
 
 // repeat looks whether a target was filed before.
 func (f *filing) repeat(d *Delivery, t *Target) error {
-	if t.Mailbox == nil || d.Key.IsZero() {
+	if t.Mailbox == nil || d.Key.IsZero() || !f.s.filed.may(d.Key) {
 		return nil
 	}
 	f.key = rows.DeliveryKey(f.key[:0], d.Key, uint32(t.Recipient), t.Mailbox.a.id, t.Mailbox.id)

@@ -36,6 +36,7 @@ type Store struct {
 	keys     claims[mail.ID] // deliveries under way
 	names    claims[string]  // accounts being made or removed
 	forget   forgetter
+	filed    filed
 	space    space
 
 	compactor compactor
@@ -96,7 +97,7 @@ func (s *Store) openLog() error {
 	if err != nil {
 		return err
 	}
-	if err := s.ap.readMarks(); err != nil {
+	if err := errors.Join(s.ap.readMarks(), s.filed.load(s.db)); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
 	s.log, err = spool.Open(s.spoolOptions(), s.ap.replay)

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"postrider/delivery/mailbox/internal/record"
 	"postrider/internal/mail"
 )
 
@@ -170,10 +171,19 @@ func After(key []byte) []byte {
 
 // KeyID is the id in the key of a delivery.
 func KeyID(key []byte) (id mail.ID, ok bool) {
-	if len(key) != 1+len(id)+12 {
-		return id, false
+	k, ok := ParseDeliveryKey(key)
+	return k.ID, ok
+}
+
+// ParseDeliveryKey reads the key of a delivery. The UID is in its value.
+func ParseDeliveryKey(key []byte) (k record.Key, ok bool) {
+	if len(key) != 1+len(k.ID)+12 {
+		return k, false
 	}
-	return mail.ID(key[1 : 1+len(id)]), true
+	rest := key[1+copy(k.ID[:], key[1:]):]
+	k.Recipient = binary.BigEndian.Uint32(rest)
+	k.Account, k.Mailbox = binary.BigEndian.Uint32(rest[4:]), binary.BigEndian.Uint32(rest[8:])
+	return k, true
 }
 
 // BlobID is the number at the end of the key of a blob, its structure or a
