@@ -208,17 +208,29 @@ const replyRoom = 640
 // give answers the command in hand. A 5xx counts as an error, and one too many
 // of them becomes 421.
 func (e *engine) give(s mail.Status, rule string) {
+	if e.bears(s, rule) {
+		e.say(s, rule)
+	}
+}
+
+// bears counts a 5xx; false says that it was one too many, and that this was said.
+func (e *engine) bears(s mail.Status, rule string) bool {
 	if s.Code >= 500 && rule != "" && !e.ended {
 		if rule == ruleHandler && e.verb == smtp.VerbRcpt {
 			if e.refused++; e.refused > e.lim.Recipients {
 				e.stop(replyErrors, ruleErrors, wire.ReasonErrors)
-				return
+				return false
 			}
 		} else if e.errors++; e.errors > e.lim.Errors {
 			e.stop(replyErrors, ruleErrors, wire.ReasonErrors)
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// say writes a reply and tells of it.
+func (e *engine) say(s mail.Status, rule string) {
 	e.w.Add(smtp.AppendReply(e.w.Room(replyRoom), s))
 	if s.Code < 400 {
 		return

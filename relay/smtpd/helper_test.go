@@ -170,6 +170,9 @@ func (s *session) RecipientStatus(i int) mail.Status {
 	if strings.HasPrefix(s.in.to[i], "quota@") {
 		return mail.NewStatus(452, 4, 2, 2, "Mailbox full")
 	}
+	if strings.HasPrefix(s.in.to[i], "full") {
+		return mail.NewStatus(552, 5, 2, 2, "Mailbox full")
+	}
 	return mail.Status{}
 }
 

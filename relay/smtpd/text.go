@@ -291,12 +291,19 @@ func (e *engine) answer(s mail.Status, rule string) {
 		e.give(s, rule)
 		return
 	}
+	// However many of them refuse, they answer one text and are one error, which may end
+	// the session only when all are told.
+	refused := mail.Status{}
 	each, _ := e.h.(RecipientStatuser)
 	for i := range e.rcpts {
+		st := s
 		if each != nil && e.fail.IsZero() {
-			e.give(orDefault(each.RecipientStatus(i), s), rule)
-			continue
+			st = orDefault(each.RecipientStatus(i), s)
 		}
-		e.give(s, rule)
+		if st.Code >= 500 {
+			refused = st
+		}
+		e.say(st, rule)
 	}
+	e.bears(refused, rule)
 }
