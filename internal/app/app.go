@@ -96,14 +96,31 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	}
 	a.reloaded.Store(&reloadState{cfg: cfg, at: a.start})
 	a.warn(cfg)
-	err := a.bringUp(ctx)
-	if err != nil {
+	ended, err := unlessFatal(a.fatal, func() error { return a.bringUp(ctx) })
+	switch {
+	case !ended:
+		return nil, err
+	case err != nil:
 		return nil, errors.Join(err, a.Stop(ctx, "failed to start"))
 	}
 	a.metrics.Reloaded(a.start, true)
 	a.log.ConfigLoaded(cfg.Path)
 	a.log.Start(o.Version, os.Getpid())
 	return a, nil
+}
+
+// unlessFatal returns what f returns, or false and what comes from fatal before that:
+// a store that fails while it is opened may wait for itself for ever, and the program
+// is to exit.
+func unlessFatal(fatal <-chan error, f func() error) (ended bool, err error) {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return true, err
+	case err := <-fatal:
+		return false, err
+	}
 }
 
 func (a *App) bringUp(ctx context.Context) error {
