@@ -168,3 +168,24 @@ func TestKeysAfterACrash(t *testing.T) {
 		}
 	})
 }
+
+// While somebody wants them to stay no keys go, and all of them afterwards.
+func TestKeptKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHome(t, vfs.NewMem(), newBoxes(), nil)
+		release := h.e.KeepKeys()
+		h.send(t, false, smtp.RcptParams{}, 0, "a@box.example")
+		h.send(t, false, smtp.RcptParams{Notify: mail.NotifySuccess}, 0, "a@box.example") // through the queue
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if keys := h.b.keyed(); keys != 2 {
+			t.Errorf("%d keys are left, want 2", keys)
+		}
+		release()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if keys := h.b.keyed(); keys != 0 {
+			t.Errorf("%d keys are left", keys)
+		}
+	})
+}

@@ -44,6 +44,7 @@ type agents struct {
 	mu    sync.Mutex           // guards following
 	keys  map[mail.ID]struct{} // messages of the queue that have keys
 	ended []mail.ID            // whose keys go when the log is safe
+	kept  int                  // who wants keys to stay for now
 }
 
 // keyed notes that the agent was given recipients of a message of the queue.
@@ -77,9 +78,26 @@ func (a *agents) filed(id mail.ID) {
 func (a *agents) takeEnded() []mail.ID {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.kept > 0 {
+		return nil
+	}
 	ended := a.ended
 	a.ended = nil
 	return ended
+}
+
+func (a *agents) keep(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept += n
+}
+
+// KeepKeys keeps the agent from forgetting until the function that it returns is
+// called. Who copies the queue and then the mailboxes needs that: the one copy may have
+// a message as waiting that the other has as filed, and knows by its key alone.
+func (e *Engine) KeepKeys() (release func()) {
+	e.agents.keep(1)
+	return func() { e.agents.keep(-1) }
 }
 
 // giveBack undoes takeEnded.

@@ -19,7 +19,8 @@ func (a *App) backup(ctx context.Context, dir string) error {
 		return err
 	}
 	// The queue first: a message on its way from there into a mailbox is in one of
-	// them, or in both, and is then not filed twice.
+	// them, or in both, and is then not filed twice, since its key is there as well.
+	defer a.engine.KeepKeys()()
 	if err := a.engine.Queue().Backup(ctx, b.Data("queue")); err != nil {
 		return err
 	}
