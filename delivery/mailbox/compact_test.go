@@ -29,7 +29,7 @@ func TestCompact(t *testing.T) {
 	s := open(t, o)
 	a := newActor(t, s, 1)
 	removed := 0
-	for round := range 12 {
+	for round := range 9 {
 		for range 80 {
 			if err := a.step(t.Context()); err != nil {
 				t.Fatal(err)
@@ -111,7 +111,7 @@ type cut struct {
 // what had been expunged is not, also when the index is made anew from what is left of
 // the log.
 func TestCompactWhileDelivering(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		fs := vfs.NewCrashableMem()
 		o := quiet(small(fs))
 		s := open(t, o)
