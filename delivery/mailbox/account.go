@@ -31,7 +31,8 @@ type Account struct {
 
 	mu sync.Mutex
 	// guards following: what others see, and what is assigned beyond it
-	deleted      bool
+	shown        bool // it is in the index, and may be found
+	deleted      bool // or about to be
 	version      uint64
 	quota        Quota       // as applied
 	reserved     reservation // by changes under way
@@ -62,7 +63,8 @@ func newAccount(s *Store, id uint32, name string) *Account {
 // setRow takes over what the index holds.
 func (a *Account) setRow(row *rows.Account) {
 	a.row = *row
-	a.deleted, a.version = row.Deleted, row.Version
+	// One that is about to be deleted stays so: nothing may be filed behind that record.
+	a.deleted, a.version = a.deleted || row.Deleted, row.Version
 	a.quota = Quota{row.UsedBytes, row.UsedMessages, row.LimitBytes, row.LimitMessages}
 	a.lastValidity, a.nextMailbox = max(a.lastValidity, row.LastValidity), max(a.nextMailbox, row.NextMailbox)
 }
@@ -87,10 +89,11 @@ func (a *Account) Name() string { return a.name }
 // ID is the account's number in the store, never given twice.
 func (a *Account) ID() uint32 { return a.id }
 
-func (a *Account) isDeleted() bool {
+// there reports whether the account may be found.
+func (a *Account) there() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.deleted
+	return a.shown && !a.deleted
 }
 
 // Quota returns what is used and allowed.

@@ -130,7 +130,7 @@ func (s *Store) account(name string) (*Account, error) {
 	if err != nil {
 		return nil, ErrNoAccount
 	}
-	if a := s.accounts.named(name); a != nil {
+	if a := s.accounts.named(name); a != nil && a.there() {
 		return a, nil
 	}
 	var id uint32
@@ -145,7 +145,7 @@ func (s *Store) account(name string) (*Account, error) {
 		return nil, ErrNoAccount
 	}
 	a, err := s.accounts.get(id)
-	if err == nil && (a == nil || a.isDeleted()) {
+	if err == nil && (a == nil || !a.there()) {
 		return nil, ErrNoAccount
 	}
 	return a, err
@@ -174,6 +174,7 @@ func (s *Store) readAccount(id uint32) (*Account, error) {
 	}
 	a := newAccount(s, id, row.Name)
 	a.setRow(&row)
+	a.shown = true
 	err = scan(s.db, rows.MailboxesFrom(nil, id), func(key, v []byte) (bool, error) {
 		m := newMailbox(a, rows.MailboxID(key))
 		if err := rows.ParseMailbox(v, &m.row); err != nil {

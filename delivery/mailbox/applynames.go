@@ -20,6 +20,8 @@ func (ap *applier) applyAccount(p *record.Account) error {
 		a = newAccount(ap.s, p.ID, string(p.Name))
 		a.brandNew = true
 		ap.fresh[p.ID] = a
+		// Its rows can be read before it is shown; whoever does finds this one.
+		ap.s.accounts.add(a)
 	}
 	row := &a.row
 	row.LastValidity, row.NextMailbox = max(row.LastValidity, p.LastValidity), max(row.NextMailbox, p.NextMailbox)

@@ -199,7 +199,7 @@ func (k *copier) copyKey(p *record.Key) error {
 
 func (k *copier) copyExpunge(p *record.Part) error {
 	a, err := k.s.accounts.get(p.Box.Account)
-	if a == nil || err != nil || a.isDeleted() || !a.has(p.Box.Mailbox) {
+	if a == nil || err != nil || !a.there() || !a.has(p.Box.Mailbox) {
 		return err
 	}
 	o := k.s.newOp(true)

@@ -179,3 +179,51 @@ func TestAccountsComeAndGo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Accounts are made and deleted by several at once: whoever finds one finds it whole,
+// and a message that was acknowledged is in it or went with it.
+func TestAccountsAreFoundWhole(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	var wg sync.WaitGroup
+	for w := range 6 {
+		wg.Go(func() {
+			for round := range 30 {
+				name := fmt.Sprintf("user%d@example", round%3)
+				if w == 0 && round%5 == 4 {
+					if err := s.DeleteAccount(t.Context(), name); err != nil && !errors.Is(err, mailbox.ErrNoAccount) {
+						t.Error(err)
+					}
+					continue
+				}
+				a, err := s.CreateAccount(t.Context(), name)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				m, err := a.Mailbox("INBOX")
+				if err != nil {
+					if !errors.Is(err, mailbox.ErrNoAccount) {
+						t.Error(err)
+					}
+					continue
+				}
+				d := mailbox.Delivery{Text: text("x"), Targets: []mailbox.Target{{Mailbox: m}}}
+				if err := s.Deliver(t.Context(), &d); err != nil && !errors.Is(err, mailbox.ErrNoMailbox) {
+					t.Error(err)
+				} else if err == nil && a.Quota().UsedMessages == 0 {
+					if _, err := a.Mailbox("INBOX"); err == nil {
+						t.Error("a message was acknowledged and is not there")
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for !s.Reaped() {
+		s.Forget(mail.ID{1})
+	}
+	if err := s.Recount(); err != nil {
+		t.Error(err)
+	}
+}

@@ -155,12 +155,11 @@ func (ap *applier) show(a *Account) {
 		a.subs, a.subsVersion = a.subsRow.names, a.subsRow.version
 	}
 	switch {
-	case a.deleted:
+	case a.row.Deleted:
 		ap.s.accounts.remove(a)
 		delete(ap.fresh, a.id)
 	case a.brandNew:
-		a.brandNew = false
+		a.brandNew, a.shown = false, true
 		delete(ap.fresh, a.id)
-		ap.s.accounts.add(a)
 	}
 }
