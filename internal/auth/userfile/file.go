@@ -79,7 +79,8 @@ func (f *File) ScramReady() bool { return f.Table().noScram == 0 }
 // Refresh is called now and then. It reads the file when another has taken its
 // place, or when it was changed where it is and then stayed the same from one call
 // to the next, so that one which is being written is let alone. An error, which
-// comes once for each state of the file, says that the old users stay.
+// comes once for each state of the file, says that the old users stay, as they do
+// when the file has vanished.
 func (f *File) Refresh() (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,11 +94,19 @@ func (f *File) Refresh() (changed bool, err error) {
 		return false, nil
 	}
 	f.read = s
+	if s == (stamp{}) && f.Table().Users() > 0 {
+		return false, errGone
+	}
 	if err := f.load(); err != nil {
 		return false, err
 	}
 	return true, nil
 }
+
+// errGone is said of a file that had users: that it is moved away is more likely a
+// mistake, or one half of how somebody replaces it, than the wish to have none, and
+// mail for all of them would be refused for good.
+var errGone = errors.New("users: the file is gone; one without users must hold its first line")
 
 // Reload reads the file now, whatever Refresh has seen.
 func (f *File) Reload() error {
