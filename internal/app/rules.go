@@ -75,7 +75,7 @@ func Check(cfg *config.Config) error {
 	var users error
 	if cfg.Users.File != "" {
 		if _, users = userfile.Load(cfg.Users.File); users != nil {
-			users = fmt.Errorf("users %s: %w", cfg.Users.File, users)
+			users = fmt.Errorf("users file: %w", users)
 		}
 	}
 	far, directories := openDirectories(cfg)

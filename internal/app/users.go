@@ -34,7 +34,7 @@ func (a *App) openUsers() error {
 	var err error
 	if path := a.cfg.Users.File; path != "" {
 		if u.file, err = userfile.Open(path); err != nil {
-			return fmt.Errorf("users %s: %w", path, err)
+			return fmt.Errorf("users file: %w", err)
 		}
 	}
 	if u.far, err = openDirectories(a.cfg); err != nil {
@@ -89,6 +89,7 @@ func (u *users) options(cfg *config.Config) auth.Options {
 			PerAddress: allow(l.LoginFailuresPerClient),
 			PerNetwork: allow(l.LoginFailuresPerNetwork),
 			PerAccount: allow(l.LoginFailuresPerAccount),
+			PerKnown:   allow(l.LoginFailuresPerClient),
 			Delay:      cmp.Or(cfg.Users.Delay, -1),
 			MaxDelay:   cfg.Users.MaxDelay,
 		},
@@ -133,7 +134,7 @@ func (u *users) check() error {
 		return nil
 	}
 	if _, err := userfile.Load(u.file.Path()); err != nil {
-		return fmt.Errorf("users %s: %w", u.file.Path(), err)
+		return fmt.Errorf("users file: %w", err)
 	}
 	return nil
 }

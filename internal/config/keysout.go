@@ -63,7 +63,7 @@ func routeSection() section {
 			text(func(r *Route) *string { return &r.User }, parseUser)},
 		field[Route]{"client", "string", `""`, "an address or ADDRESS/BITS", "Clients that it is for.",
 			network(func(r *Route) *netip.Prefix { return &r.Client })},
-		field[Route]{"next_hop", "string", "", hopForms, "Where they go. A relative socket path starts from data_dir. Until mailboxes exist, recipients of `local` get 451 4.3.5.",
+		field[Route]{"next_hop", "string", "", hopForms, "Where they go. A relative socket path starts from data_dir. `local` is a mailbox here.",
 			hop(func(r *Route) *hopText { return (*hopText)(&r.Hop) })},
 		field[Route]{"pool", "string", `"default"`, "a pool, or a source", "Sources that the mail leaves from.",
 			text(func(r *Route) *string { return &r.Pool }, parseName)},

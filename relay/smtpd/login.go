@@ -230,5 +230,5 @@ var (
 
 const (
 	defaultLogins = 5
-	defaultLogin  = 60 * time.Second
+	defaultLogin  = 4 * time.Minute
 )

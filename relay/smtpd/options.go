@@ -82,7 +82,7 @@ type Limits struct {
 
 	GreetDelay time.Duration // wait before the greeting for a client that talks first; 0: look once, do not wait
 	Handshake  time.Duration // TLS handshake, absolute; 0: 10 s
-	Login      time.Duration // for one login to be checked, its delay included; 0: 60 s
+	Login      time.Duration // for one login to be checked, its delay included; 0: 4 min
 	Command    time.Duration // from one reply to the end of the next command, absolute; 0: 300 s
 	Stress     time.Duration // the same while nine of ten Connections are open; 0: 10 s
 	Write      time.Duration // for a client to take a block of replies; 0: 60 s

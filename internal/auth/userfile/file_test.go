@@ -112,6 +112,7 @@ func TestScramReady(t *testing.T) {
 		"ann@isp.example":          true, // no password at all
 		"ann@isp.example disabled": true,
 		"ann@isp.example password={SSHA}pc/kKp6Sxmc9+IWdDl/2Ed3NnlDIdJ2O": false,
+		"ann@isp.example app=phone;*;" + strings.Repeat("A", 43) + "=":    false, // a program's, without keys
 	} {
 		path := filepath.Join(t.TempDir(), "users")
 		if err := os.WriteFile(path, []byte(header+text), 0o600); err != nil {

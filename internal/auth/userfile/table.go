@@ -29,7 +29,7 @@ type Table struct {
 	data  []byte
 	index map[uint64]uint32
 	seed  maphash.Seed
-	// noScram counts users with a password and without SCRAM keys.
+	// noScram counts users with a password, of a program or not, without SCRAM keys.
 	noScram int
 }
 
@@ -89,10 +89,20 @@ func (t *Table) add(at int, line []byte) error {
 		return wrong(0, "there is a line for this user already")
 	}
 	t.index[slot] = uint32(at)
-	if e.Hash != "" && e.Scram == nil && !e.Disabled {
+	if !e.Disabled && !scramReady(e) {
 		t.noScram++
 	}
 	return nil
+}
+
+// scramReady reports that every password of a user can be used by SCRAM.
+func scramReady(e *auth.Entry) bool {
+	for i := range e.AppPasswords {
+		if e.AppPasswords[i].Scram == nil {
+			return false
+		}
+	}
+	return e.Scram != nil || e.Hash == "" && len(e.AppPasswords) == 0
 }
 
 // find returns the entry of a name, or the slot that is free for it.
