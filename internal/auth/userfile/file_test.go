@@ -112,7 +112,7 @@ func TestScramReady(t *testing.T) {
 		"ann@isp.example":          true, // no password at all
 		"ann@isp.example disabled": true,
 		"ann@isp.example password={SSHA}pc/kKp6Sxmc9+IWdDl/2Ed3NnlDIdJ2O": false,
-		"ann@isp.example app=phone;*;" + strings.Repeat("A", 43) + "=":    false, // a program's, without keys
+		"ann@isp.example app=phone;*;" + strings.Repeat("A", 43):          false, // a program's, without keys
 	} {
 		path := filepath.Join(t.TempDir(), "users")
 		if err := os.WriteFile(path, []byte(header+text), 0o600); err != nil {
@@ -198,5 +198,16 @@ func TestUsersOutliveTheirFile(t *testing.T) {
 	write("# postrider users 1\n")
 	if changed, err := f.Refresh(); !changed || err != nil || f.Table().Users() != 0 {
 		t.Errorf("a file without users: %v, %v, %d users", changed, err, f.Table().Users())
+	}
+}
+
+// A user who has nothing but passwords of programs can use them by SCRAM.
+func TestAppPasswordOfAUserWithoutPassword(t *testing.T) {
+	e := &auth.Entry{Name: "web@isp.example"}
+	if _, err := userfile.AddAppPassword(e, []byte("secret"), "laptop", nil); err != nil {
+		t.Fatal(err)
+	}
+	if e.Hash != "" || e.Scram == nil || e.AppPasswords[0].Scram == nil {
+		t.Errorf("%+v", e)
 	}
 }

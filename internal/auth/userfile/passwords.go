@@ -1,6 +1,8 @@
 package userfile
 
 import (
+	"crypto/rand"
+
 	"postrider/internal/auth"
 	"postrider/internal/auth/password"
 )
@@ -31,11 +33,20 @@ func SetPassword(e *auth.Entry, plain []byte, scram bool) (err error) {
 	return err
 }
 
-// AddAppPassword makes an app password, which is returned to be shown once.
+// AddAppPassword makes an app password, which is returned to be shown once. It has
+// SCRAM keys where the user has, and where the user has no other password: programs
+// that find SCRAM offered try nothing else.
 func AddAppPassword(e *auth.Entry, secret []byte, name string, scopes []string) (plain string, err error) {
 	p := auth.AppPassword{Name: name, Scopes: scopes}
 	if plain, p.Digest, err = auth.NewAppPassword(secret); err != nil {
 		return "", err
+	}
+	if e.Hash == "" && e.Scram == nil { // keys that fit nothing, for their salt
+		var none [32]byte
+		_, _ = rand.Read(none[:]) // which never fails
+		if e.Scram, err = password.NewScram(none[:], nil); err != nil {
+			return "", err
+		}
 	}
 	if e.Scram != nil {
 		if p.Scram, err = password.NewScramOf([]byte(plain), e.Scram); err != nil {
