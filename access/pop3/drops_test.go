@@ -3,71 +3,12 @@ package pop3_test
 import (
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"postrider/access/pop3"
 )
-
-// talk is a client that reads lines.
-type talk struct {
-	t  *testing.T
-	nc net.Conn
-}
-
-func newTalk(t *testing.T, nc net.Conn) *talk {
-	t.Helper()
-	t.Cleanup(func() { _ = nc.Close() })
-	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	c := &talk{t, nc}
-	c.want("", "+OK mx.example POP3 postrider")
-	return c
-}
-
-// line reads one, octet by octet, since what follows is another's to read.
-func (c *talk) line() string {
-	c.t.Helper()
-	var line []byte
-	for b := make([]byte, 1); ; {
-		if _, err := io.ReadFull(c.nc, b); err != nil {
-			c.t.Fatalf("%q, %v", line, err)
-		}
-		if line = append(line, b[0]); b[0] == '\n' {
-			return strings.TrimSuffix(string(line), "\r\n")
-		}
-	}
-}
-
-// want sends a command, if any, and compares the line that answers it.
-func (c *talk) want(command, line string) {
-	c.t.Helper()
-	if command != "" {
-		if _, err := io.WriteString(c.nc, command+"\r\n"); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-	if got := c.line(); got != line {
-		c.t.Fatalf("%q: got %q, want %q", command, got, line)
-	}
-}
-
-func (c *talk) login(user, answer string) {
-	c.t.Helper()
-	c.want("USER "+user, "+OK Say PASS")
-	c.want("PASS "+password, answer)
-}
-
-// end waits for the server to close.
-func (c *talk) end() {
-	c.t.Helper()
-	if rest, err := io.ReadAll(c.nc); err != nil || len(rest) > 0 {
-		c.t.Fatalf("%q, %v", rest, err)
-	}
-}
 
 const (
 	inUse   = "-ERR [IN-USE] Another session has the maildrop"
@@ -184,7 +125,7 @@ func TestStoreFails(t *testing.T) {
 	for _, command := range []string{"LIST", "UIDL"} {
 		c = begin()
 		c.want(command, "+OK")
-		if rest, err := io.ReadAll(c.nc); err != nil || strings.Contains(string(rest), "\r\n.\r\n") {
+		if rest, err := io.ReadAll(c.in); err != nil || strings.Contains(string(rest), "\r\n.\r\n") {
 			t.Errorf("%s: %q, %v", command, rest, err)
 		}
 	}
@@ -193,7 +134,7 @@ func TestStoreFails(t *testing.T) {
 	c = newTalk(t, dial())
 	c.login("user", "+OK")
 	c.want("RETR 1", "+OK 22 octets")
-	if rest, err := io.ReadAll(c.nc); err != nil || strings.Contains(string(rest), "\r\n.\r\n") {
+	if rest, err := io.ReadAll(c.in); err != nil || strings.Contains(string(rest), "\r\n.\r\n") {
 		t.Errorf("a damaged text: %q, %v", rest, err)
 	}
 	if got := h.left("user"); got != "uid1 uid2" {

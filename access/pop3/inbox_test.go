@@ -62,24 +62,6 @@ func serveStore(t testing.TB, s *mailbox.Store) (dial func() net.Conn) {
 	return dial
 }
 
-// rest reads the lines of a multi-line answer.
-func (c *talk) rest() (lines []string) {
-	c.t.Helper()
-	for {
-		line := c.line()
-		if line == "." {
-			return lines
-		}
-		lines = append(lines, line)
-	}
-}
-
-func (c *talk) list(command string) []string {
-	c.t.Helper()
-	c.want(command, "+OK")
-	return c.rest()
-}
-
 // Texts come with what stands before them for the recipient, in the sizes that are
 // announced, whether small or large; what is removed stays removed, unique-ids stay
 // the same, and what was retrieved is seen, also after the store was opened again as

@@ -1,6 +1,7 @@
 package pop3_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/base64"
@@ -36,7 +37,7 @@ func TestScram(t *testing.T) {
 		if c.tls {
 			k.want("STLS", "+OK Begin the handshake")
 			nc := tls.Client(k.nc, &tls.Config{InsecureSkipVerify: true})
-			k.nc = nc
+			k.nc, k.in = nc, bufio.NewReader(nc)
 			if err := nc.Handshake(); err != nil {
 				t.Fatal(err)
 			}

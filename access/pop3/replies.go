@@ -35,7 +35,6 @@ const (
 	replyDelay      = "-ERR [LOGIN-DELAY] Too soon after the last login\r\n"
 	replyNoDrop     = "-ERR [SYS/TEMP] Maildrop cannot be opened now\r\n"
 	replyTrouble    = "-ERR [SYS/TEMP] Cannot be read now\r\n"
-	replyDamaged    = "-ERR [SYS/PERM] Message is damaged\r\n"
 	replyNotRemoved = "-ERR [SYS/TEMP] Some messages were not removed\r\n"
 
 	replyNotOffered = "-ERR TLS is not offered\r\n"

@@ -10,7 +10,7 @@
 //
 // A session may also park: until there is input it then has no more than a fresh
 // goroutine, since a stack that has once grown would stay as large while it waits.
-// 10,000 parked connections take some 48 MB in clear and 137 MB by TLS, of which
+// 10,000 parked sessions of POP3 take some 49 MB in clear and 128 MB by TLS, of which
 // crypto/tls keeps 90.
 //
 // A Server never starts a goroutine for a connection that it refuses, does not
