@@ -74,6 +74,12 @@ type Decoys interface {
 	Decoy(name string) (stored string)
 }
 
+// ScramDecoys is the same for SCRAM: how many rounds a user's password takes and how
+// long his salt is, which every client is told. Zeros: no user has keys.
+type ScramDecoys interface {
+	ScramDecoy(name string) (rounds, saltBytes int)
+}
+
 // ScramReady is a Database that knows whether each user with a password has SCRAM
 // keys. SCRAM is offered only where all databases say so: many programs take the
 // first mechanism that they know and do not try another.

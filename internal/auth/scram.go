@@ -3,7 +3,7 @@ package auth
 import (
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/tls"
 	"encoding/base64"
 	"strings"
@@ -162,10 +162,24 @@ func (s *scramServer) keys() (list []keySet) {
 		}
 		return list
 	}
-	mac := hmac.New(sha256.New, s.e.a.secret())
+	rounds, saltBytes := s.e.a.scramDecoy(s.e.out.Name)
+	mac := hmac.New(sha512.New, s.e.a.secret())
 	mac.Write([]byte("postrider SCRAM salt 1\x00" + s.e.out.Name))
-	return []keySet{{scram: &password.Scram{Iterations: password.ScramIterations, Salt: mac.Sum(nil)[:16],
+	return []keySet{{scram: &password.Scram{Iterations: rounds, Salt: mac.Sum(nil)[:saltBytes],
 		StoredKey: random(32), ServerKey: random(32)}}}
+}
+
+// scramDecoy returns the rounds and the length of the salt that a client is told who
+// names nobody: those of some user, so that imported keys tell nobody apart.
+func (a *Authenticator) scramDecoy(name string) (rounds, saltBytes int) {
+	for _, d := range a.o.Load().Databases {
+		if d, ok := d.(ScramDecoys); ok {
+			if rounds, saltBytes = d.ScramDecoy(name); rounds > 0 {
+				return rounds, min(max(saltBytes, 1), sha512.Size)
+			}
+		}
+	}
+	return password.ScramIterations, 16
 }
 
 func (s *scramServer) converse(keys *password.Scram, b scram.ChannelBinding, message string) (*scram.ServerConversation, []byte, error) {

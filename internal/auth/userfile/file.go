@@ -185,4 +185,17 @@ func Load(path string) (*Table, error) {
 // Decoy implements auth.Decoys: the stored form of some user, the same as long as
 // the file is, so that an unknown name takes as long to check as a known one also
 // where forms of several kinds are in use.
-func (f *File) Decoy(name string) string { return f.Table().decoy(name) }
+func (f *File) Decoy(name string) string {
+	if e := f.Table().decoy(name, func(e *auth.Entry) bool { return e.Hash != "" }); e != nil {
+		return e.Hash
+	}
+	return ""
+}
+
+// ScramDecoy implements auth.ScramDecoys.
+func (f *File) ScramDecoy(name string) (rounds, saltBytes int) {
+	if e := f.Table().decoy(name, func(e *auth.Entry) bool { return e.Scram != nil }); e != nil {
+		return e.Scram.Iterations, len(e.Scram.Salt)
+	}
+	return 0, 0
+}

@@ -151,12 +151,12 @@ func (t *Table) All() iter.Seq[*auth.Entry] {
 	}
 }
 
-// decoy looks for a password from a place in the file that only the name decides.
-// It gives up after some lines, since a file may hold none.
-func (t *Table) decoy(name string) string {
+// decoy looks for a user who has what is wanted from a place in the file that only
+// the name decides. It gives up after some lines, since a file may hold none.
+func (t *Table) decoy(name string, wanted func(*auth.Entry) bool) *auth.Entry {
 	const tries = 64
 	if len(t.data) == 0 {
-		return ""
+		return nil
 	}
 	at := int(maphash.String(t.seed, name) % uint64(len(t.data)))
 	for range tries {
@@ -165,10 +165,10 @@ func (t *Table) decoy(name string) string {
 			at = 0
 		}
 		if line := lineAt(t.data, at); isUser(line) {
-			if e := t.at(uint32(at)); e != nil && e.Hash != "" {
-				return e.Hash
+			if e := t.at(uint32(at)); e != nil && wanted(e) {
+				return e
 			}
 		}
 	}
-	return ""
+	return nil
 }
