@@ -178,7 +178,11 @@ func TestInboxChanges(t *testing.T) {
 	}
 	for i := range 4 {
 		c.want(fmt.Sprintf("DELE %d", i+1), "+OK Marked")
+		if i == 1 {
+			c.want("STAT", "+OK 2 14") // of which one is gone
+		}
 	}
+	c.want("STAT", "+OK 0 0")
 	c.want("QUIT", "+OK Bye")
 	c.end()
 	if n := m.Status().Messages; n != 0 {

@@ -11,11 +11,23 @@ import (
 // stat does STAT.
 func (s *session) stat() {
 	left, bytes, err := s.drop.Stat()
+	gone := false
 	for i := range s.removed.All() {
 		size, e := s.drop.Size(i)
-		err = errors.Join(err, e)
+		if gone = gone || errors.Is(e, ErrGone); !errors.Is(e, ErrGone) {
+			err = errors.Join(err, e)
+		}
 		bytes -= size
 		left--
+	}
+	if gone && err == nil { // the size of what others have removed is not known any more
+		bytes = 0
+		err = s.drop.Scan(0, ListedSize, func(i int, m Meta) bool {
+			if !s.removed.Has(i) {
+				bytes += m.Size
+			}
+			return true
+		})
 	}
 	if err != nil {
 		s.unreadable(err)
