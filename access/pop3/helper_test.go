@@ -83,6 +83,8 @@ func (h *house) set(fail error) {
 func (h *house) event(e pop3.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	c := *e.Conn // valid until this returns
+	e.Conn = &c
 	h.events = append(h.events, e)
 }
 
