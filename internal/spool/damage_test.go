@@ -332,7 +332,20 @@ func TestLostFile(t *testing.T) {
 			if err := removed.Remove("spool/" + name); err != nil {
 				t.Fatal(err)
 			}
-			st.lost(t, removed, name+" removed", clean)
+			// The last segment that is gone looks as if it had never been begun, unless
+			// something behind it says otherwise: a known limit of the package.
+			if known := !clean && name == st.fileOf(t, last); known {
+				if s, _, err := st.openCopy(removed, false); err == nil {
+					if s.Current() <= last {
+						t.Fatalf("generation %d after %d was lost", s.Current(), last)
+					}
+					mustClose(t, s)
+				} else if !errors.Is(err, spool.ErrDamaged) {
+					t.Fatal(err)
+				}
+			} else {
+				st.lost(t, removed, name+" removed", clean)
+			}
 			if !strings.HasSuffix(name, ".seg") {
 				continue
 			}
