@@ -60,7 +60,7 @@ func (x *direct) name(env *mail.Envelope, named []resolve.Recipient) {
 // into mailboxes each recipient has an outcome of its own, and the queue takes a
 // message for all of them.
 func (s *session) RecipientStatus(i int) mail.Status {
-	x := &s.direct
+	x := s.direct
 	if !x.filed || i >= len(x.indexes) {
 		return mail.Status{}
 	}
@@ -104,7 +104,7 @@ func (s *session) commitDirect(draft *queue.Draft) (mail.Status, bool) {
 	if text == nil {
 		return mail.Status{}, false
 	}
-	e, env, x := s.e, draft.Envelope(), &s.direct
+	e, env, x := s.e, draft.Envelope(), s.direct
 	d := &x.delivery
 	d.Prepare(len(env.Recipients))
 	d.Envelope, d.Body, d.Sender = env, text, env.Sender
@@ -132,7 +132,7 @@ func (s *session) commitDirect(draft *queue.Draft) (mail.Status, bool) {
 // tellDirect writes the events of a message that was filed, counts it, and returns the
 // reply. Recipients that it was not filed for are refused, and no longer ours.
 func (s *session) tellDirect(env *mail.Envelope, took time.Duration) mail.Status {
-	e, x := s.e, &s.direct
+	e, x := s.e, s.direct
 	refused, n := mail.Status{}, 0
 	for i, st := range x.delivery.Outcomes {
 		if !st.OK() {

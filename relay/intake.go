@@ -62,7 +62,7 @@ type session struct {
 	trace    resolve.Trace  // aliases of the transaction
 	named    int            // RCPT commands that were accepted
 	only     []byte         // the first of them, as it was named
-	direct   direct
+	direct   *direct        // made by the first MAIL: an idle session does without
 	author   author
 	expanded *mail.Envelope // aliases whose sender is owed a notice of their expansion; nil: none
 }
@@ -82,6 +82,9 @@ func (s *session) Mail(from mail.Address, p *smtp.MailParams) mail.Status {
 	s.seen.reset()
 	s.trace.Reset()
 	s.named, s.expanded = 0, nil
+	if s.direct == nil {
+		s.direct = new(direct)
+	}
 	s.direct.reset(max(p.Size, 0))
 	env := d.Envelope()
 	s.text = from.AppendText(s.text[:0])
@@ -219,7 +222,9 @@ func (s *session) Reset() {
 // Close implements smtpd.Session.
 func (s *session) Close() {
 	s.Reset()
-	s.direct.patience.close()
+	if s.direct != nil {
+		s.direct.patience.close()
+	}
 }
 
 // refusal maps what the queue says to what the client hears: overload and
