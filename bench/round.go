@@ -100,6 +100,7 @@ func (r *round) need() target.Need {
 		TLS: s.Server.TLS, Auth: s.Server.Auth,
 		Conns: s.connections(), MaxMessage: 60 << 20,
 		Mailboxes: max(s.Access.Users, s.Load.Users, s.Storm.Logins), MailboxDomain: mailboxDomain, Password: password,
+		SlowHash: s.Storm.Logins > 0,
 	}
 }
 

@@ -81,6 +81,7 @@ type Need struct {
 	Mailboxes     int    // POP3 and IMAP users, LMTP recipients: u0@MailboxDomain and on
 	MailboxDomain string // "": "mail.bench.test"
 	Password      string // of all users; "": "secret"
+	SlowHash      bool   // passwords are stored as the server does it by itself, not in a form that is quick to check
 
 	TLS  bool // offer STARTTLS or STLS with a certificate made for it
 	Auth bool // offer AUTH PLAIN and LOGIN with the users above, without asking for TLS

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 var (
@@ -148,16 +149,33 @@ func (h *hasher) next() *flight {
 	}
 }
 
+// work computes flights until the end. While more wait it rests for a part of the time
+// that each took: a hash fills a core and the memory's lines, and what else the
+// server does needs its share of both.
 func (h *hasher) work() {
 	for f := h.next(); f != nil; f = h.next() {
+		began := time.Now()
 		f.fits, f.err = f.run()
+		took := time.Since(began)
 		h.mu.Lock()
 		delete(h.flights, f.key)
 		h.done++
+		more := h.known.len()+h.others.len() > 0 && !h.closed
 		h.mu.Unlock()
 		close(f.done)
+		if more {
+			time.Sleep(min(took/restShare, mostRest))
+		}
 	}
 }
+
+// restShare and mostRest bound a rest. Measured with a thousand users who log in at
+// once beside mail at two fifths of the ceiling, on two cores: without rests 74 % of
+// the mail was relayed meanwhile, with them all of it, at 12.4 instead of 15.7 logins/s.
+const (
+	restShare = 3
+	mostRest  = 50 * time.Millisecond // what took longer waited for somebody else
+)
 
 func (h *hasher) stats() (waiting int, done uint64) {
 	h.mu.Lock()
