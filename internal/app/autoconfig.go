@@ -53,6 +53,10 @@ func (a *App) offered(asked net.Addr) (list []autoconfig.Server) {
 	for _, s := range a.servers {
 		o := autoconfig.Server{Host: a.cfg.Hostname, Security: autoconfig.STARTTLS}
 		switch s.conf.Service {
+		case config.ServiceIMAP:
+			o.Kind = autoconfig.IMAP
+		case config.ServiceIMAPS:
+			o.Kind, o.Security = autoconfig.IMAP, autoconfig.TLS
 		case config.ServicePOP3:
 			o.Kind = autoconfig.POP3
 		case config.ServicePOP3S:

@@ -44,9 +44,13 @@ func (a *App) openServers(sockets inherited) error {
 			return err
 		}
 		s := &server{conf: c, listener: l, shared: shared}
-		if c.Service == config.ServicePOP3 || c.Service == config.ServicePOP3S {
+		switch c.Service {
+		case config.ServicePOP3, config.ServicePOP3S:
 			a.openPOP3(s)
-		} else {
+		case config.ServiceIMAP, config.ServiceIMAPS:
+			_ = l.Close() // it was never used
+			return fmt.Errorf("listener %s: %s is not served yet", c.Address, c.Service)
+		default:
 			a.openSMTP(s)
 		}
 		a.servers = append(a.servers, s)

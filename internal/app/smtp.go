@@ -3,36 +3,22 @@ package app
 import (
 	"bytes"
 	"cmp"
-	"crypto/tls"
-	"net/netip"
 	"strings"
-	"sync/atomic"
 
 	"postrider/internal/config"
 	"postrider/internal/maillog"
-	"postrider/internal/metrics"
-	"postrider/relay/policy"
 	"postrider/relay/smtpd"
 )
 
 // openSMTP makes s a listener of SMTP or LMTP.
 func (a *App) openSMTP(s *server) {
-	var (
-		options atomic.Pointer[smtpd.Options] // swapped by a reload; sessions take it as they begin
-		counted smtpd.Metrics
-	)
-	s.reload = func(cfg *config.Config) { options.Store(a.smtpOptions(s.conf, &counted, cfg)) }
-	s.reload(a.cfg)
-	s.protocol = smtpd.NewServer(s.conf.Address, a.census, options.Load)
-	s.counts = func() metrics.Listener {
-		m := &counted
-		return metrics.Listener{
-			Name:        s.conf.Address,
-			Connections: m.Connections.Load(), SessionsOK: m.Accepted.Load(), Refused: m.Refused.Load(),
-			Panics: m.Panics.Load(), Messages: m.Messages.Load(), Bytes: m.Bytes.Load(),
-			HandshakesOK: m.Handshakes.Load(), HandshakesBad: m.HandshakeErr.Load(), AcceptErrors: m.AcceptErrors.Load(),
-		}
-	}
+	m := &smtpd.Metrics{}
+	options := held(a, s, func(c config.Listener, cfg *config.Config) *smtpd.Options { return a.smtpOptions(c, m, cfg) })
+	s.protocol = smtpd.NewServer(s.conf.Address, a.census, options)
+	s.count(counters{
+		open: &m.Connections, accepted: &m.Accepted, refused: &m.Refused, panics: &m.Panics, messages: &m.Messages, bytes: &m.Bytes,
+		handshakes: &m.Handshakes, handshakeErr: &m.HandshakeErr, acceptErrors: &m.AcceptErrors,
+	})
 }
 
 // smtpOptions is how a listener's new sessions are held under cfg.
@@ -47,6 +33,7 @@ func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Confi
 		Hostname:   cfg.Hostname,
 		Handler:    handler,
 		LMTP:       lmtp,
+		TLS:        a.offeredTLS(c),
 		RequireTLS: c.TLS == config.TLSRequired,
 		Auth:       a.users.auth,
 		ClearLogin: clearLogin(cfg, c),
@@ -59,16 +46,11 @@ func (a *App) smtpOptions(c config.Listener, m *smtpd.Metrics, cfg *config.Confi
 		Metrics: m,
 		Events:  a.rejected,
 	}
-	if c.TLS != config.TLSOff || o.ImplicitTLS {
-		o.TLS = func() *tls.Config { return a.certs.Config() }
-	}
 	if cfg.Relay.LineEndings == "normalize" || c.Service.Submits() { // RFC 6409 section 8
 		o.LineEndings = smtpd.Normalize
 	}
 	return o
 }
-
-func exempt(access *policy.Rules) func(netip.Addr) bool { return access.Trusted }
 
 func limitsOf(cfg *config.Config) smtpd.Limits {
 	l := cfg.Limits

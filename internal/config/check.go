@@ -35,11 +35,6 @@ func checkListeners(d *decoder, c *Config) {
 			d.r.add(d.at[at+".address"], fmt.Sprintf("%s is already the address of listener %d", l.Address, first+1), "")
 		}
 		seen[l.Address] = i
-		switch l.Service {
-		case ServiceIMAP, ServiceIMAPS:
-			d.r.add(d.at[at+".service"], fmt.Sprintf("this version does not serve %s yet", l.Service),
-				"it serves relay, submission, submissions, lmtp, pop3 and pop3s")
-		}
 	}
 }
 

@@ -46,6 +46,7 @@ type Config struct {
 	Mailboxes  Mailboxes
 	Users      Users
 	POP3       POP3
+	IMAP       IMAP
 	Autoconfig Autoconfig
 	Queue      Queue
 	DNS        DNS

@@ -253,15 +253,6 @@ func TestAnOpenRelayIsRefused(t *testing.T) {
 	}
 }
 
-func TestServicesThatAreNotServed(t *testing.T) {
-	for _, s := range []string{"imap", "imaps"} {
-		_, err := config.Parse("f", []byte("version = 1\n[[listener]]\naddress = \"127.0.0.1:1\"\nservice = \""+s+"\"\n"))
-		if err == nil || !strings.Contains(err.Error(), "does not serve "+s+" yet") {
-			t.Errorf("%s: %v", s, err)
-		}
-	}
-}
-
 func TestFind(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if got := config.Find(); got == config.FolderFile {

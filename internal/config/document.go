@@ -103,9 +103,14 @@ tls = "required"
 [[listener]]
 address = ":465"
 service = "submissions"
-[[listener]]                    # and fetch here
+[[listener]]                    # and read it here
+address = ":993"
+service = "imaps"
+[[listener]]                    # or fetch it
 address = ":995"
 service = "pop3s"
+[imap.disabled]                 # one whose mail program misuses an extension does without it
+"alice@example.org" = ["QRESYNC", "NOTIFY"]
 [local]
 domains = ["example.org"]
 ` + "```" + `
@@ -114,10 +119,6 @@ domains = ["example.org"]
 ` + "`alice`" + `. PLAIN and LOGIN are offered by TLS only, unless ` + "`users.clear_text`" + ` says otherwise for a listener whose ` + "`tls`" + `
 is off; SCRAM shows no password and is offered in clear too. Five failed logins end a session, and above the limits of
 ` + "`[limits] login_failures_*`" + ` logins are refused unheard for a while, over all protocols together.
-
-## What this version does not do yet
-
-The services ` + "`imap` and `imaps`" + ` are known, but a file that asks for one is refused.
 `
 
 // Document returns the reference of every key, in Markdown.

@@ -19,7 +19,7 @@ func schema() []section {
 	return []section{
 		{name: "", doc: "", fields: docs(topFields()), decode: nil},
 		listenerSection(), tlsSection(), relaySection(), submissionSection(), localSection(), mailboxesSection(),
-		usersSection(), pop3Section(), autoconfigSection(), queueSection(), dnsSection(), outboundSection(), sourceSection(), routeSection(), policySection(), capSection(),
+		usersSection(), pop3Section(), imapSection(), autoconfigSection(), queueSection(), dnsSection(), outboundSection(), sourceSection(), routeSection(), policySection(), capSection(),
 		aliasesSection(), srsSection(), bounceSection(), limitsSection(), adminSection(), logSection(),
 	}
 }
@@ -40,7 +40,7 @@ func listenerSection() section {
 		func(c *Config) *[]Listener { return &c.Listeners }, Listener{Service: ServiceRelay, TLS: TLSOptional},
 		field[Listener]{"address", "string", "", "HOST:PORT, :PORT or unix:PATH", "Where to listen; port 0 is any that is free. A relative socket path starts from data_dir.",
 			text(func(l *Listener) *string { return &l.Address }, parseListen)},
-		field[Listener]{"service", "string", `"relay"`, "relay, submission, submissions, lmtp, pop3, pop3s, imap, imaps", "What is spoken there. relay is SMTP between servers; submission and submissions are SMTP for users, who must log in. This version does not serve imap and imaps.",
+		field[Listener]{"service", "string", `"relay"`, "relay, submission, submissions, lmtp, pop3, pop3s, imap, imaps", "What is spoken there. relay is SMTP between servers; submission and submissions are SMTP for users, who must log in.",
 			oneOf(func(l *Listener) *Service { return &l.Service }, ServiceRelay, ServiceSubmission, ServiceSubmissions,
 				ServiceLMTP, ServicePOP3, ServicePOP3S, ServiceIMAP, ServiceIMAPS)},
 		field[Listener]{"tls", "string", `"optional"`, "off, optional, required", "Whether STARTTLS (STLS in POP3) is offered, and whether mail and logins are refused without it. Services whose name ends in s are encrypted from the first byte whatever stands here.",

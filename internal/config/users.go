@@ -105,6 +105,17 @@ type POP3 struct {
 	Expire     int           // days that messages are kept, as announced; -1: for ever
 }
 
+// IMAP says what sessions of IMAP may do.
+type IMAP struct {
+	IdleTimeout    time.Duration // that a client may be silent
+	AppendLimit    int64         // bytes of a message that a client adds; 0: as Relay.MaxMessageSize
+	Compress       bool          // COMPRESS=DEFLATE is offered
+	SpecialFolders bool          // Drafts, Sent, Junk, Trash and Archive are made at the first login
+	// Disabled are the capabilities that an account is not offered, in upper case,
+	// by address in lower case; those of "*" are offered to nobody.
+	Disabled map[string][]string
+}
+
 // Autoconfig says where mail programs ask for their settings.
 type Autoconfig struct {
 	Address string // host:port; empty: nowhere

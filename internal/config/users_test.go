@@ -2,8 +2,10 @@ package config_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,12 @@ service = "pop3"
 [[listener]]
 address = ":995"
 service = "pop3s"
+[[listener]]
+address = "127.0.0.1:143"
+service = "imap"
+[[listener]]
+address = "127.0.0.1:993"
+service = "imaps"
 [submission]
 check_sender = false
 hide_client = true
@@ -66,6 +74,12 @@ issuer = "https://id.example"
 audience = "mail"
 client_id = "postrider"
 client_secret_file = "oauth"
+[imap]
+idle_timeout = "2h"
+append_limit = "10MB"
+compress = false
+special_folders = false
+disabled = { "*" = ["notify"], "Bob@Example.org" = ["QRESYNC", "compress=deflate"] }
 [pop3]
 exclusive = false
 login_delay = "1m"
@@ -94,7 +108,9 @@ func TestKeysOfUsers(t *testing.T) {
 		"sql":        u.SQL.URLFile == "/etc/postrider/sql" && u.SQL.URL == "" && strings.HasSuffix(u.SQL.Query, "$1") && u.SQL.Connections == 4,
 		"ldap": u.LDAP.URL == "ldaps://ldap.example" && u.LDAP.StartTLS && u.LDAP.TLSCA == "/etc/postrider/ca.pem" && u.LDAP.Filter == "(mail={user})" && u.LDAP.BindDN == "cn=postrider" &&
 			u.LDAP.NameAttribute == "mail" && u.LDAP.SendersAttribute == "proxyAddresses" && u.LDAP.QuotaAttribute == "mailQuota" && u.LDAP.OffAttribute == "mailOff",
-		"oauth":      u.OAuth.Configured() && u.OAuth.UserClaim == "email" && u.OAuth.Audience == "mail",
+		"oauth": u.OAuth.Configured() && u.OAuth.UserClaim == "email" && u.OAuth.Audience == "mail",
+		"imap": c.IMAP.IdleTimeout == 2*time.Hour && c.IMAP.AppendLimit == 10e6 && !c.IMAP.Compress && !c.IMAP.SpecialFolders &&
+			maps.EqualFunc(c.IMAP.Disabled, map[string][]string{"*": {"NOTIFY"}, "bob@example.org": {"QRESYNC", "COMPRESS=DEFLATE"}}, slices.Equal),
 		"pop3":       c.POP3 == config.POP3{LoginDelay: time.Minute, Expire: 30},
 		"autoconfig": c.Autoconfig.Address == "127.0.0.1:8080",
 		"limits":     l.LoginFailuresPerClient == 5 && l.LoginFailuresPerNetwork == 50 && l.LoginFailuresPerAccount == 10 && l.LoginWindow == time.Hour,
