@@ -23,6 +23,7 @@ type Account struct {
 	row      rows.Account
 	boxes    map[uint32]*Mailbox // deleted ones as well, until they are reaped
 	subsRow  subscriptions
+	notesRow notesMark
 	ended    reservation // of the batch's deliveries
 	touched  bool
 	dirty    []*Mailbox // that the batch changes
@@ -42,6 +43,7 @@ type Account struct {
 	sorted       []*Mailbox // by name
 	subs         []string
 	subsVersion  uint64
+	notes        notesMark
 	watchers     []*watcher
 }
 

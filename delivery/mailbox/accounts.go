@@ -186,6 +186,9 @@ func (s *Store) readAccount(id uint32) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.readNotes(); err != nil {
+		return nil, err
+	}
 	for _, m := range a.boxes {
 		if err := m.read(); err != nil {
 			return nil, err

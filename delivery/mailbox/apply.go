@@ -76,6 +76,8 @@ func (ap *applier) apply(p *record.Part, at *place) error {
 		return ap.applySubscriptions(p)
 	case record.KindForget:
 		return ap.applyForget(p)
+	case record.KindMetadata:
+		return ap.applyMetadata(p)
 	}
 	return fmt.Errorf("%w: part of kind %d", record.ErrMalformed, p.Kind)
 }

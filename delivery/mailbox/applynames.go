@@ -42,8 +42,10 @@ func (ap *applier) applyAccount(p *record.Account) error {
 			}
 		}
 	}
-	if err := ap.batch.Delete(rows.SubsKey(nil, a.id), nil); err != nil {
-		return err
+	for _, k := range [][]byte{rows.SubsKey(nil, a.id), rows.MetadataKey(nil, a.id, 0)} {
+		if err := ap.batch.Delete(k, nil); err != nil {
+			return err
+		}
 	}
 	return ap.batch.Delete(key, nil)
 }

@@ -17,6 +17,7 @@ type Mailbox struct {
 	events      []event  // of the batch
 	touched     bool
 	wordsChange bool
+	notesRow    notesMark
 
 	// guarded by a.mu
 	info     Info // Name, ID and Attributes
@@ -31,6 +32,7 @@ type Mailbox struct {
 	uidNext  uint32 // not given yet
 	modSeq   uint64 // the last one given
 	recent   uint32 // told by TakeRecent
+	notes    notesMark
 	watchers []*watcher
 
 	views   int
@@ -71,6 +73,7 @@ func (m *Mailbox) showLocked() {
 	m.deleted = m.row.Deleted
 	m.gone = m.gone || m.deleted
 	m.floor = c.Floor
+	m.notes = m.notesRow
 	m.status = Status{
 		UIDValidity: m.row.UIDValidity, UIDNext: c.UIDNext, HighestModSeq: c.HighestModSeq, Messages: int(c.Messages),
 		Unseen: int(c.Unseen), Deleted: int(c.Deleted), Bytes: c.Bytes, RecentFrom: max(c.RecentFrom, 1),

@@ -14,6 +14,7 @@ const (
 	namesBox = 1 << iota // the part that names it
 	namesWords
 	namesSubs
+	namesNotes
 )
 
 // Estimated bytes of what is logged again, for the decision whether it is worth it.
@@ -134,6 +135,13 @@ func (k *copier) look() error {
 			k.cost += boxCost
 		case record.KindSubscriptions:
 			k.accounts[p.ID] |= namesSubs
+			k.cost += boxCost
+		case record.KindMetadata:
+			if p.Box.Mailbox == 0 {
+				k.accounts[p.Box.Account] |= namesNotes
+			} else {
+				k.box(p.Box).bits |= namesNotes
+			}
 			k.cost += boxCost
 		}
 		return nil

@@ -27,11 +27,28 @@ func dump(t *testing.T, s *mailbox.Store) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "%s %+v %q\n", name, a.Quota(), a.Subscriptions(nil))
+		fmt.Fprintf(&b, "%s %+v %q %s\n", name, a.Quota(), a.Subscriptions(nil), notes(t, a.MetadataVersion(), a.Metadata))
 		for _, info := range a.Mailboxes(nil) {
 			m := box(t, a, info.Name)
-			fmt.Fprintf(&b, " %+v %+v %q\n", info, m.Status(), m.Keywords(nil))
+			fmt.Fprintf(&b, " %+v %+v %q %s\n", info, m.Status(), m.Keywords(nil), notes(t, m.MetadataVersion(), m.Metadata))
 			dumpBox(t, &b, m)
+		}
+	}
+	return b.String()
+}
+
+func notes(t *testing.T, version uint64, read func([]mailbox.Metadata) ([]mailbox.Metadata, error)) string {
+	t.Helper()
+	list, err := read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprint(&b, version)
+	for _, n := range list {
+		fmt.Fprintf(&b, " %s=%q@%d", n.Name, n.Value, n.Version)
+		if n.Value == nil {
+			b.WriteString(" gone")
 		}
 	}
 	return b.String()
@@ -105,7 +122,10 @@ func (a *actor) step(ctx context.Context) error {
 	a.n++
 	m := a.box()
 	acc := m.Account()
-	var err error
+	err := a.note(ctx, m)
+	if err != nil {
+		return err
+	}
 	switch a.rng.IntN(20) {
 	case 0, 1:
 		_, err = m.Flags(ctx, a.some(m), &mailbox.FlagChange{
@@ -136,6 +156,18 @@ func (a *actor) step(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// note changes metadata now and then.
+func (a *actor) note(ctx context.Context, m *mailbox.Mailbox) error {
+	c := []mailbox.Metadata{{Name: fmt.Sprintf("/private/%d", a.n%5), Value: [][]byte{nil, []byte("x"), []byte("y")}[a.n%3]}}
+	switch {
+	case a.n%7 == 0:
+		return m.SetMetadata(ctx, c)
+	case a.n%13 == 0:
+		return m.Account().SetMetadata(ctx, c)
+	}
+	return nil
 }
 
 func boxOf(a *mailbox.Account, rng *rand.Rand) *mailbox.Mailbox {

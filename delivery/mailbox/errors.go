@@ -21,8 +21,11 @@ var (
 	ErrUID = errors.New("the UID is no longer free")
 	// ErrKeywords reports that a mailbox cannot take another keyword, or not this one.
 	ErrKeywords = errors.New("no room for the keyword")
-	// ErrTooMany reports an account with as many mailboxes as it may have.
+	// ErrTooMany reports an account with as many mailboxes, or as much metadata, as it
+	// may have.
 	ErrTooMany = errors.New("too many mailboxes")
+	// ErrMetadata reports an entry of metadata that is too large, or that has no name.
+	ErrMetadata = errors.New("unusable metadata")
 	// ErrTooLarge reports a text or a change that fits into no record.
 	ErrTooLarge = errors.New("too large for the store")
 	// ErrFull refuses a change for want of disk. It is temporary.

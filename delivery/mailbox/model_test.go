@@ -28,6 +28,7 @@ type wantedBox struct {
 	next     uint32 // lower bound of UIDNEXT
 	modSeq   uint64 // lower bound of HIGHESTMODSEQ
 	messages map[uint32]*wanted
+	notes    map[string]string // metadata
 }
 
 type wantedAccount struct {
@@ -115,8 +116,10 @@ func (m *model) step() {
 		m.create()
 	case n < 81:
 		m.rename()
-	case n < 84:
+	case n < 83:
 		m.delete()
+	case n < 84:
+		m.note()
 	case n < 87:
 		m.quota()
 	case n < 90:

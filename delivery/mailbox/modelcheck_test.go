@@ -122,6 +122,7 @@ func (m *model) checkBox(name string, mb *mailbox.Mailbox, b *wantedBox) {
 		t.Fatalf("%s %q: UIDVALIDITY %d was another mailbox's", name, b.name, st.UIDValidity)
 	}
 	m.validity[pair] = b.id
+	m.checkNotes(mb, b)
 	v, err := mb.View()
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -117,6 +118,49 @@ func (m *model) delete() {
 		w.bytes -= int64(len(msg.text))
 	}
 	delete(w.boxes, b.name)
+}
+
+// note changes metadata of a mailbox.
+func (m *model) note() {
+	_, _, mb, b := m.box()
+	var changes []mailbox.Metadata
+	for i := range 1 + m.rng.IntN(3) {
+		name := fmt.Sprint("/private/", i)
+		if b.notes == nil {
+			b.notes = make(map[string]string)
+		}
+		if m.rng.IntN(3) == 0 {
+			delete(b.notes, name)
+			changes = append(changes, mailbox.Metadata{Name: name})
+			continue
+		}
+		b.notes[name] = fmt.Sprint(m.rng.IntN(3))
+		changes = append(changes, mailbox.Metadata{Name: name, Value: []byte(b.notes[name])})
+	}
+	if err := mb.SetMetadata(m.t.Context(), changes); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// checkNotes compares metadata.
+func (m *model) checkNotes(mb *mailbox.Mailbox, b *wantedBox) {
+	list, err := mb.Metadata(nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	n := 0
+	for _, note := range list {
+		if note.Value != nil {
+			n++
+			if string(note.Value) != b.notes[note.Name] {
+				n = -1
+				break
+			}
+		}
+	}
+	if n != len(b.notes) {
+		m.t.Fatalf("%q: metadata %v, want %q", b.name, list, b.notes)
+	}
 }
 
 func (m *model) quota() {

@@ -41,6 +41,7 @@ func (ap *applier) reapSome(idle bool) {
 func (ap *applier) reaped(box record.Box) error {
 	for _, from := range [][]byte{
 		rows.VanishedKey(nil, box.Account, box.Mailbox, 0)[:9], rows.KeywordsKey(nil, box.Account, box.Mailbox),
+		rows.MetadataKey(nil, box.Account, box.Mailbox),
 		rows.StatusKey(nil, box.Account, box.Mailbox), rows.ReapKey(nil, box.Account, box.Mailbox), rows.MailboxKey(nil, box.Account, box.Mailbox),
 	} {
 		to := rows.After(append([]byte(nil), from...))

@@ -70,6 +70,11 @@ func (k *copier) logAccount(a *Account, bits uint8, boxes []record.Box) error {
 			return err
 		}
 	}
+	if bits&namesNotes != 0 {
+		if err := k.logNotes(o, record.Box{Account: a.id}); err != nil {
+			return err
+		}
+	}
 	if err := k.log(o, nil, 0); err != nil {
 		return err
 	}
@@ -111,6 +116,11 @@ func (k *copier) logBox(b record.Box, n *named) error {
 			return err
 		})
 		if err != nil {
+			return err
+		}
+	}
+	if n.bits&namesNotes != 0 {
+		if err := k.logNotes(o, b); err != nil {
 			return err
 		}
 	}

@@ -152,7 +152,7 @@ func (ap *applier) show(a *Account) {
 	}
 	if a.renamed {
 		a.index()
-		a.subs, a.subsVersion = a.subsRow.names, a.subsRow.version
+		a.subs, a.subsVersion, a.notes = a.subsRow.names, a.subsRow.version, a.notesRow
 	}
 	switch {
 	case a.row.Deleted:

@@ -22,6 +22,9 @@ type Part struct {
 	ID      uint32
 	Version uint64
 	List    List
+
+	// Of KindMetadata, with Box and Version. Mailbox 0 is the account itself.
+	Notes Notes
 }
 
 // List are names or ids that were read.
@@ -114,6 +117,10 @@ func (r *Reader) Next(p *Part) (bool, error) {
 		r.list(p, func(l *List) { l.Name() })
 	case KindForget:
 		r.list(p, func(l *List) { l.ID() })
+	case KindMetadata:
+		p.Box, p.Version = c.box(), c.uvarint()
+		p.Notes = Notes{n: c.uvarint()}
+		p.Notes.skip(c)
 	default:
 		c.fail()
 	}

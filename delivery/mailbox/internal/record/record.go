@@ -28,8 +28,9 @@ import (
 	"postrider/internal/mail"
 )
 
-// Version is the format version of a change.
-const Version = 1
+// Version is the format version of a change. Version 1 is the same without
+// KindMetadata.
+const Version = 2
 
 // Kind is that of a change's record in the log.
 const Kind = 1
@@ -57,6 +58,7 @@ const (
 	KindAccount
 	KindSubscriptions
 	KindForget
+	KindMetadata
 )
 
 // Where a text is.

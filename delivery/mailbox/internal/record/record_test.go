@@ -23,6 +23,7 @@ func every() []byte {
 	p = AppendAccount(p, &Account{ID: 7, Version: 3, Deleted: true, LimitBytes: 1 << 40, LimitMessages: 5, LastValidity: 78, NextMailbox: 10, Name: []byte("a@example")})
 	p = AppendSubscriptions(p, 7, 4, []string{"INBOX", ""})
 	p = AppendForget(p, []mail.ID{mail.MakeID(1, 2, 3, 4), mail.MakeID(5, 6, 7, 8)})
+	p = AppendMetadata(p, b, 5, []Note{{[]byte("/private/comment"), 4, true, []byte("a\x00b")}, {[]byte("/shared/x"), 5, false, nil}})
 	var w RunsWriter
 	w.BeginFlags(p, b, 13)
 	w.Add(Run{From: 1, To: 1, Flags: 9, More: 2})
@@ -90,6 +91,12 @@ func rewritePart(out []byte, part *Part) []byte {
 			ids = append(ids, id)
 		}
 		return AppendForget(out, ids)
+	case KindMetadata:
+		var notes []Note
+		for n := (Note{}); part.Notes.Next(&n); {
+			notes = append(notes, n)
+		}
+		return AppendMetadata(out, part.Box, part.Version, notes)
 	}
 	return append(out, fmt.Sprint("unknown part ", part.Kind)...)
 }

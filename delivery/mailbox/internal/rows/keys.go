@@ -38,6 +38,7 @@ const (
 	PrefixKey      = 'd' // id, recipient, account, mailbox -> uid
 	PrefixValidity = 'i' // account, UIDVALIDITY, name -> the mailbox that has or had both
 	PrefixReap     = 'r' // account, mailbox: deleted, and its messages are still to go
+	PrefixMetadata = 'p' // account, mailbox (0: the account's own) -> entries
 	PrefixMarks    = 'A' // -> Marks
 	PrefixVersion  = 'V' // -> Version
 )
@@ -69,7 +70,7 @@ func MailboxKey(dst []byte, a, m uint32) []byte { return key2(dst, PrefixMailbox
 // MailboxesFrom appends the lowest key of an account's mailboxes.
 func MailboxesFrom(dst []byte, a uint32) []byte { return key1(dst, PrefixMailbox, a) }
 
-// MailboxID is the mailbox at the end of the key of its name.
+// MailboxID is the mailbox at the end of the key of its name, or its metadata.
 func MailboxID(key []byte) uint32 {
 	if len(key) != 9 {
 		return 0
@@ -82,6 +83,13 @@ func StatusKey(dst []byte, a, m uint32) []byte { return key2(dst, PrefixStatus, 
 
 // KeywordsKey appends the key of a mailbox's keywords.
 func KeywordsKey(dst []byte, a, m uint32) []byte { return key2(dst, PrefixKeywords, a, m) }
+
+// MetadataKey appends the key of a mailbox's metadata, or with mailbox 0 of the
+// account's own.
+func MetadataKey(dst []byte, a, m uint32) []byte { return key2(dst, PrefixMetadata, a, m) }
+
+// MetadataFrom appends the lowest key of the metadata in an account.
+func MetadataFrom(dst []byte, a uint32) []byte { return key1(dst, PrefixMetadata, a) }
 
 // EntryKey appends the key of a message.
 func EntryKey(dst []byte, a, m, uid uint32) []byte { return key3(dst, PrefixEntry, a, m, uid) }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"postrider/delivery/mailbox/internal/record"
 )
 
 func TestValuesRoundTrip(t *testing.T) {
@@ -53,6 +55,7 @@ func FuzzValues(f *testing.F) {
 	f.Add(AppendEntry(nil, &Entry{}))
 	f.Add(AppendHead(nil, []byte("x"), []byte("y")))
 	f.Add(AppendNames(nil, 1, []string{"a", "b"}))
+	f.Add(AppendMetadata(nil, 1, []record.Note{{Name: []byte("/private/a"), Version: 1, There: true, Value: []byte("b")}}))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		prefix, uidl, err := ParseHead(p)
 		if err == nil && len(prefix)+len(uidl) > len(p) {
@@ -62,6 +65,16 @@ func FuzzValues(f *testing.F) {
 		if err == nil {
 			if w, again, err := ParseNames(AppendNames(nil, v, names)); w != v || !slices.Equal(again, names) || err != nil {
 				t.Error(w, again, err)
+			}
+		}
+		version, notes, err := ParseMetadata(p)
+		if err == nil {
+			var list []record.Note
+			for n := (record.Note{}); notes.Next(&n); {
+				list = append(list, n)
+			}
+			if w, _, err := ParseMetadata(AppendMetadata(nil, version, list)); w != version || err != nil {
+				t.Error(w, err)
 			}
 		}
 		_ = Ranges(p, func(_, _ uint32) {})

@@ -1,6 +1,10 @@
 package rows
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"postrider/delivery/mailbox/internal/record"
+)
 
 // Status are the counters of a mailbox.
 type Status struct {
@@ -135,6 +139,24 @@ func ParseNames(p []byte) (version uint64, names []string, err error) {
 		p = p[w+int(n):]
 	}
 	return version, names, nil
+}
+
+// AppendMetadata appends the value of metadata.
+func AppendMetadata(dst []byte, version uint64, notes []record.Note) []byte {
+	return record.AppendNotes(binary.AppendUvarint(append(dst, Version), version), notes)
+}
+
+// ParseMetadata reads the value of metadata.
+func ParseMetadata(p []byte) (version uint64, notes record.Notes, err error) {
+	if len(p) < 2 || p[0] != Version {
+		return 0, notes, ErrMalformed
+	}
+	version, w := binary.Uvarint(p[1:])
+	if w <= 0 {
+		return 0, notes, ErrMalformed
+	}
+	notes, err = record.ParseNotes(p[1+w:])
+	return version, notes, err
 }
 
 // Marks say how far the log has taken effect, and which numbers are given.
