@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"strconv"
 	"time"
 
 	"postrider/internal/mail"
@@ -175,4 +176,13 @@ type Meta struct {
 type EmailID struct {
 	Blob    uint64
 	Variant uint16 // tells apart what recipients got with different prefixes
+}
+
+// Append appends id as an objectid (RFC 8474 section 4), which begins with a letter.
+func (id EmailID) Append(dst []byte) []byte {
+	dst = strconv.AppendUint(append(dst, 'M'), id.Blob, 36)
+	if id.Variant != 0 {
+		dst = strconv.AppendUint(append(dst, '-'), uint64(id.Variant), 36)
+	}
+	return dst
 }

@@ -177,6 +177,15 @@ func appendParam(dst, params []byte, name string) []byte {
 	}
 }
 
+// AppendCharset appends the charset that a Content-Type, unfolded, names.
+func AppendCharset(dst, contentType []byte) []byte {
+	_, _, params, ok := splitType(contentType)
+	if !ok {
+		return dst
+	}
+	return appendParam(dst, params, "charset")
+}
+
 // encodingOf reads a Content-Transfer-Encoding; none is 7bit.
 func encodingOf(value []byte) Encoding {
 	word, _ := token(value)
