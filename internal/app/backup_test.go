@@ -47,6 +47,7 @@ func TestBackupAndRestore(t *testing.T) {
 	a = startIn(t, dir, file, nil)
 	await(t, "what waited is held", func() bool { return a.Engine().Queue().Counts().States[queue.Held].Recipients == 1 })
 	a.dial("127.0.0.1").hello().send("Subject: new\r\n\r\nbody", "u@here.example")
+	await(t, "the new one is filed", func() bool { return a.Engine().Ledger().Ended == 1 })
 	a.stop()
 	s, err := mailbox.Open(mailbox.Options{Dir: filepath.Join(dir, "data", "mailboxes")})
 	if err != nil {
