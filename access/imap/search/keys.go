@@ -1,0 +1,277 @@
+package search
+
+import (
+	"math"
+
+	"postrider/access/imapwire"
+	"postrider/delivery/mailbox"
+)
+
+const daySeconds = 24 * 60 * 60
+
+// leaf reads a key that holds no other.
+func (p *parser) leaf(not bool) error {
+	n := node{not: not}
+	if c := p.d.Peek(); c >= '0' && c <= '9' || c == '*' || c == '$' {
+		if err := p.set(&n, opNumbers); err != nil {
+			return err
+		}
+		return p.take(n)
+	}
+	word, ok := p.d.Atom()
+	var name [20]byte
+	if !ok || len(word) > len(name) {
+		return ErrSyntax
+	}
+	key := name[:copy(name[:], word)]
+	for i, c := range key {
+		if c-'a' < 26 {
+			key[i] = c - 'a' + 'A'
+		}
+	}
+	for _, read := range [...]func(*parser, *node, string) (bool, error){(*parser).flagKey, (*parser).dateKey, (*parser).stringKey, (*parser).otherKey} {
+		known, err := read(p, &n, string(key))
+		if err != nil {
+			return err
+		}
+		if known {
+			return p.take(n)
+		}
+	}
+	return ErrSyntax
+}
+
+// take adds a key.
+func (p *parser) take(n node) error {
+	text := n.op.cost() == costText
+	if text {
+		if len(p.texts) == MaxTexts {
+			return ErrTooMany
+		}
+		n.lo = int64(len(p.texts))
+	}
+	i, err := p.add(n)
+	if text {
+		p.texts = append(p.texts, i)
+	}
+	return err
+}
+
+// flagKey reads the keys that have no argument.
+func (p *parser) flagKey(n *node, key string) (bool, error) {
+	flag := func(f mailbox.Flags) { n.op, n.lo = opFlags, int64(f) }
+	unflag := func(f mailbox.Flags) { flag(f); n.not = !n.not }
+	switch key {
+	case "ALL", "SAVEDATESUPPORTED": // RFC 8514 section 4.3: every mailbox has save dates
+		n.op = opAll
+	case "ANSWERED":
+		flag(mailbox.FlagAnswered)
+	case "DELETED":
+		flag(mailbox.FlagDeleted)
+	case "DRAFT":
+		flag(mailbox.FlagDraft)
+	case "FLAGGED":
+		flag(mailbox.FlagFlagged)
+	case "SEEN":
+		flag(mailbox.FlagSeen)
+	case "UNANSWERED":
+		unflag(mailbox.FlagAnswered)
+	case "UNDELETED":
+		unflag(mailbox.FlagDeleted)
+	case "UNDRAFT":
+		unflag(mailbox.FlagDraft)
+	case "UNFLAGGED":
+		unflag(mailbox.FlagFlagged)
+	case "UNSEEN":
+		unflag(mailbox.FlagSeen)
+	case "RECENT":
+		n.op = opRecent
+	case "OLD":
+		n.op, n.not = opRecent, !n.not
+	case "NEW":
+		n.op, n.lo = opRecent, int64(mailbox.FlagSeen)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// dateKey reads the keys with a date. The zone of a date is not regarded (RFC 9051
+// section 6.4.4): those that we tell are in UTC.
+func (p *parser) dateKey(n *node, key string) (bool, error) {
+	unit := int64(daySeconds)
+	switch key {
+	case "BEFORE", "ON", "SINCE":
+		n.op = opReceived
+	case "SENTBEFORE", "SENTON", "SENTSINCE":
+		n.op, unit, key = opSent, 1, key[len("SENT"):]
+	case "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE":
+		n.op, key = opSaved, key[len("SAVED"):]
+	default:
+		return false, nil
+	}
+	if !p.d.SP() {
+		return true, ErrSyntax
+	}
+	text, ok := p.d.AString()
+	day, valid := imapwire.ParseDate(text)
+	if !ok || !valid {
+		return true, ErrSyntax
+	}
+	from := day.Unix() / daySeconds
+	if day.Unix() < 0 {
+		from = (day.Unix() - daySeconds + 1) / daySeconds
+	}
+	n.lo, n.hi = from*unit, (from+1)*unit
+	switch key {
+	case "BEFORE":
+		n.lo, n.hi = math.MinInt64, n.lo
+	case "SINCE":
+		n.hi = math.MaxInt64
+	}
+	return true, nil
+}
+
+// stringKey reads the keys with a string.
+func (p *parser) stringKey(n *node, key string) (bool, error) {
+	n.op = opHeader
+	switch key {
+	case "BCC", "CC", "FROM", "SUBJECT", "TO":
+		n.name = p.intern(appendLower(p.scratch[:0], []byte(key)))
+	case "HEADER":
+		if !p.d.SP() {
+			return true, ErrSyntax
+		}
+		name, ok := p.d.AString()
+		if !ok || len(name) == 0 {
+			return true, ErrSyntax
+		}
+		p.scratch = appendLower(p.scratch[:0], name)
+		n.name = p.intern(p.scratch)
+	case "BODY":
+		n.op = opBody
+	case "TEXT":
+		n.op = opText
+	default:
+		return false, nil
+	}
+	if !p.d.SP() {
+		return true, ErrSyntax
+	}
+	text, ok := p.d.AString()
+	if !ok {
+		return true, ErrSyntax
+	}
+	if p.charset != nil {
+		decoded, err := p.charset.NewDecoder().Bytes(text)
+		if err != nil {
+			return true, ErrCharset
+		}
+		text = decoded
+	}
+	start := len(p.arena)
+	p.arena = appendFold(p.arena, text)
+	n.text = span{uint32(start), uint32(len(p.arena) - start)}
+	if n.op.cost() == costText && n.text.len == 0 {
+		n.op = opAll // every text holds it
+	}
+	return true, nil
+}
+
+// otherKey reads the keys that are left.
+func (p *parser) otherKey(n *node, key string) (bool, error) {
+	switch key {
+	case "UID", "KEYWORD", "UNKEYWORD", "LARGER", "SMALLER", "OLDER", "YOUNGER", "MODSEQ", "EMAILID", "THREADID":
+	default:
+		return false, nil
+	}
+	if !p.d.SP() {
+		return true, ErrSyntax
+	}
+	switch key {
+	case "UID":
+		return true, p.set(n, opUIDs)
+	case "KEYWORD", "UNKEYWORD":
+		flag, ok := p.d.Flag()
+		if !ok {
+			return true, ErrSyntax
+		}
+		n.op, n.text = opKeyword, p.intern(flag)
+		n.not = n.not != (key == "UNKEYWORD")
+		return true, nil
+	case "EMAILID", "THREADID":
+		id, ok := p.d.AString()
+		if !ok {
+			return true, ErrSyntax
+		}
+		if n.op = opNone; key == "EMAILID" { // RFC 8474 section 5.2: a server without threads has no THREADID
+			n.op, n.text = opEmailID, p.intern(id)
+		}
+		return true, nil
+	case "MODSEQ":
+		return true, p.modSeq(n)
+	}
+	return true, p.number(n, key)
+}
+
+// number reads the number of LARGER, SMALLER, OLDER and YOUNGER.
+func (p *parser) number(n *node, key string) error {
+	v, ok := p.d.Number64()
+	if !ok {
+		return ErrSyntax
+	}
+	switch value := int64(v); key {
+	case "LARGER":
+		n.op, n.lo, n.hi = opSize, value, math.MaxInt64
+		if value < math.MaxInt64 {
+			n.lo++
+		}
+	case "SMALLER":
+		n.op, n.hi = opSize, value
+	case "OLDER", "YOUNGER": // RFC 5032 section 4: a number that is not zero
+		if value == 0 {
+			return ErrSyntax
+		}
+		if n.op, n.lo = opOlder, min(value, maxAge); key == "YOUNGER" {
+			n.op = opYounger
+		}
+	}
+	return nil
+}
+
+// maxAge is older than any message.
+const maxAge = 1000 * 366 * daySeconds
+
+// modSeq reads the arguments of MODSEQ (RFC 7162 section 3.1.5). There is one
+// mod-sequence for a message, so that the entry makes no difference.
+func (p *parser) modSeq(n *node) error {
+	if p.d.Peek() == '"' {
+		if _, ok := p.d.String(); !ok || !p.d.SP() {
+			return ErrSyntax
+		}
+		kind, ok := p.d.Atom()
+		if !ok || !(imapwire.Is(kind, "ALL") || imapwire.Is(kind, "PRIV") || imapwire.Is(kind, "SHARED")) || !p.d.SP() {
+			return ErrSyntax
+		}
+	}
+	v, ok := p.d.Number64()
+	if !ok {
+		return ErrSyntax
+	}
+	n.op, n.lo, p.ModSeq = opModSeq, int64(v), true
+	return nil
+}
+
+// set reads a set of numbers.
+func (p *parser) set(n *node, o op) error {
+	n.op, n.set = o, int32(len(p.sets))
+	if len(p.sets) < cap(p.sets) {
+		p.sets = p.sets[:len(p.sets)+1]
+	} else {
+		p.sets = append(p.sets, imapwire.NumSet{})
+	}
+	if !p.d.Set(&p.sets[n.set]) {
+		return ErrSyntax
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package search
+
+import (
+	"slices"
+	"time"
+
+	"postrider/delivery/mailbox"
+)
+
+// Scope is what a program is run over.
+type Scope struct {
+	View       *mailbox.View
+	RecentFrom uint32          // UIDs from here are recent in this session
+	Saved      []mailbox.Range // UIDs that "$" stands for, ascending
+	Now        time.Time
+	// Check, when not nil, is called every few milliseconds of work with how many
+	// messages of how many have been looked at. An error stops the work and is
+	// returned.
+	Check func(done, total int) error
+}
+
+func (s *Scope) check(done, total int) error {
+	if s.Check == nil {
+		return nil
+	}
+	return s.Check(done, total)
+}
+
+// Bound says when a Run has found enough.
+type Bound struct {
+	Limit int  // messages; 0: all
+	Last  bool // looks from the end
+}
+
+// Found is what a Run has found: indexes in the view.
+type Found struct {
+	Spans  []Span // ascending, not touching
+	Count  int
+	ModSeq uint64 // the highest of them
+}
+
+// Span is a range of indexes, both ends included.
+type Span struct{ From, To uint32 }
+
+// Reset empties f.
+func (f *Found) Reset() { *f = Found{Spans: f.Spans[:0]} }
+
+// add takes an index that is higher, or with last lower, than those before.
+func (f *Found) add(i uint32, modSeq uint64, last bool) {
+	f.Count++
+	f.ModSeq = max(f.ModSeq, modSeq)
+	if n := len(f.Spans); n > 0 {
+		s := &f.Spans[n-1]
+		if !last && s.To+1 == i {
+			s.To = i
+			return
+		}
+		if last && s.From == i+1 {
+			s.From = i
+			return
+		}
+	}
+	f.Spans = append(f.Spans, Span{i, i})
+}
+
+// Each calls do for every index.
+func (f *Found) Each(do func(i uint32)) {
+	for _, s := range f.Spans {
+		for i := s.From; i <= s.To; i++ {
+			do(i)
+		}
+	}
+}
+
+// Sizes of a block: the first is small, since a client often asks for the first
+// match only.
+const (
+	firstBlock = 256
+	block      = 4096
+	checkEvery = 256 // messages whose header is looked at
+	maxGap     = 64  // messages that are read over rather than seeked over
+)
+
+// verdict is what is known of a message.
+type verdict uint8
+
+const (
+	never verdict = iota
+	holds
+	open // to be decided at a higher cost
+)
+
+// candidate is a message of a block that is not out.
+type candidate struct {
+	mailbox.Entry
+	index uint32
+	is    verdict
+}
+
+// run is a program being run.
+type run struct {
+	*Program
+	scope *Scope
+	view  *mailbox.View
+	bound Bound
+	out   *Found
+	block []candidate
+
+	// The message that is looked at.
+	entry mailbox.Entry
+	index uint32
+	meta  *mailbox.Meta
+	items *mailbox.Items
+	said  uint64 // bit i: Program.texts[i] is in its text
+
+	done, total int
+	mask, want  mailbox.Flags // what every match has in Flags
+	words       headerText
+	folded      []byte
+	text        textReader
+}
+
+// Run finds the messages that p is true of.
+func (p *Program) Run(scope *Scope, bound Bound, out *Found) error {
+	out.Reset()
+	r := run{Program: p, scope: scope, view: scope.View, bound: bound, out: out}
+	p.bind(scope)
+	r.mask, r.want = p.required()
+	r.total = r.view.Len()
+	err := r.blocks()
+	if bound.Last {
+		slices.Reverse(out.Spans)
+	}
+	return err
+}
+
+// blocks goes through the mailbox.
+func (r *run) blocks() error {
+	size := block
+	if r.bound.Limit > 0 {
+		size = firstBlock
+	}
+	for r.done < r.total {
+		n := min(size, r.total-r.done)
+		from := r.done
+		if r.bound.Last {
+			from = r.total - r.done - n
+		}
+		if err := r.decide(from, from+n); err != nil {
+			return err
+		}
+		r.done += n
+		if r.bound.Limit > 0 && r.out.Count >= r.bound.Limit {
+			return nil
+		}
+		if err := r.scope.check(r.done, r.total); err != nil {
+			return err
+		}
+		size = min(2*size, block)
+	}
+	return nil
+}
+
+// decide decides the messages with indexes in [from, to), at the lowest cost.
+func (r *run) decide(from, to int) error {
+	r.block = r.block[:0]
+	waiting := false
+	simple := r.nodes[0].dear == costArray && !r.bound.Last
+	r.view.Each(from, func(i int, e mailbox.Entry) bool {
+		if i >= to {
+			return false
+		}
+		if e.Flags&r.mask != r.want {
+			return true
+		}
+		r.entry, r.index = e, uint32(i)
+		switch is := r.eval(0, costArray); {
+		case is == never:
+		case simple:
+			r.out.add(r.index, e.ModSeq, false)
+			return r.bound.Limit == 0 || r.out.Count < r.bound.Limit
+		default:
+			waiting = waiting || is == open
+			r.block = append(r.block, candidate{e, r.index, is})
+		}
+		return true
+	})
+	if waiting {
+		if err := r.decideRows(); err != nil {
+			return err
+		}
+	}
+	r.give()
+	return nil
+}
+
+// give hands out what holds in the block.
+func (r *run) give() {
+	for k := range r.block {
+		c := &r.block[k]
+		if r.bound.Last {
+			c = &r.block[len(r.block)-1-k]
+		}
+		if c.is == holds {
+			if r.out.add(c.index, c.ModSeq, r.bound.Last); r.bound.Limit > 0 && r.out.Count >= r.bound.Limit {
+				return
+			}
+		}
+	}
+}
+
+// look makes c the message that is looked at.
+func (r *run) look(c *candidate, meta *mailbox.Meta, items *mailbox.Items) {
+	r.entry, r.index, r.meta, r.items, r.said = c.Entry, c.index, meta, items, 0
+}
