@@ -108,7 +108,7 @@ func parseWord(p []byte) (w word, ok bool) {
 	}
 	rest = rest[n+3:]
 	end := bytes.Index(rest, []byte("?="))
-	if end < 0 {
+	if end < 0 || bytes.Contains(rest[:end], []byte("=?")) { // it was cut, and another one begins
 		return w, false
 	}
 	w.text = rest[:end]
