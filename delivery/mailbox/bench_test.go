@@ -121,7 +121,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
-	var opened, stat, view, scan, items time.Duration
+	var opened, stat, view, scan, items, cursor, cached time.Duration
 	for range b.N {
 		at := time.Now()
 		lap := func(d *time.Duration) {
@@ -160,12 +160,31 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(n, err)
 		}
 		lap(&items)
+		for range 2 { // the second time with warm caches
+			at = time.Now()
+			cursor, cached = cached, 0
+			var c mailbox.Cursor
+			if err := v.Cursor(&c, mailbox.WantItems); err != nil {
+				b.Fatal(err)
+			}
+			v.Each(0, func(_ int, e mailbox.Entry) bool {
+				there, err := c.Move(e.UID)
+				if err != nil || !there || len(c.Items.Envelope) == 0 {
+					b.Fatal(there, err)
+				}
+				return true
+			})
+			if err := c.Close(); err != nil {
+				b.Fatal(err)
+			}
+			lap(&cached)
+		}
 		v.Close()
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	for name, d := range map[string]time.Duration{"open": opened, "stat": stat, "view": view, "scan": scan, "items": items} {
+	for name, d := range map[string]time.Duration{"open": opened, "stat": stat, "view": view, "scan": scan, "items": items, "cursor": cursor, "cached": cached} {
 		b.ReportMetric(d.Seconds()*1000/float64(b.N), name+"-ms")
 	}
 }

@@ -42,6 +42,7 @@ func (m *Mailbox) Flags(ctx context.Context, uids []Range, c *FlagChange) (FlagR
 			if m.gone {
 				return ErrNoMailbox
 			}
+			res.Found = len(all)
 			return m.flagsLocked(o, all, c, &res)
 		})
 	})

@@ -93,6 +93,9 @@ func content(t *testing.T, m *mailbox.Mailbox, uid uint32) string {
 	if n, err := msg.ReadAt(all, 0); n != len(all) || !bytes.Equal(all, b.Bytes()) {
 		t.Fatalf("message %d: read %q, %v", uid, all, err)
 	}
+	if got, err := msg.Append([]byte("x")); err != nil || string(got[1:]) != b.String() {
+		t.Fatalf("message %d: append %q, %v", uid, got, err)
+	}
 	return b.String()
 }
 

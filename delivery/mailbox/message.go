@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -171,11 +172,10 @@ func (m *Message) WriteTo(w io.Writer) (int64, error) {
 		return 0, ErrClosed
 	}
 	var written int64
-	if len(m.prefix) > 0 {
-		n, err := w.Write(m.prefix)
-		if written += int64(n); err != nil {
-			return written, err
-		}
+	prefix := m.prefix // written once some of the text was read, so that an error comes before it
+	if m.blob.Size == 0 {
+		n, err := w.Write(prefix)
+		return int64(n), err
 	}
 	buf := bufpool.Get(int(min(m.blob.Size, copyBytes)))
 	defer bufpool.Put(buf)
@@ -190,12 +190,41 @@ func (m *Message) WriteTo(w io.Writer) (int64, error) {
 		if sum = frame.UpdateSum(sum, p[:n]); off == m.blob.Size && sum != m.blob.CRC {
 			return written, mail.ErrCorrupt
 		}
-		k, err := w.Write(p[:n])
-		if written += int64(k); err != nil {
-			return written, err
+		for _, piece := range [...][]byte{prefix, p[:n]} {
+			if len(piece) == 0 {
+				continue
+			}
+			k, err := w.Write(piece)
+			if written += int64(k); err != nil {
+				return written, err
+			}
 		}
+		prefix = nil
 	}
 	return written, nil
+}
+
+// Append appends the prefix and the text, which are to be short: they are held. When
+// the text does not match its checksum it returns mail.ErrCorrupt and dst as it was.
+func (m *Message) Append(dst []byte) ([]byte, error) {
+	if m.s == nil {
+		return dst, ErrClosed
+	}
+	start, size := len(dst), int(m.blob.Size)
+	out := slices.Grow(dst, len(m.prefix)+size)
+	out = append(out, m.prefix...)
+	at := len(out)
+	out = out[:at+size]
+	for n := 0; n < size; {
+		k, err := m.readText(out[at+n:], int64(n))
+		if n += k; k == 0 {
+			return dst[:start], errors.Join(mail.ErrCorrupt, err)
+		}
+	}
+	if frame.UpdateSum(0, out[at:]) != m.blob.CRC {
+		return dst[:start], mail.ErrCorrupt
+	}
+	return out, nil
 }
 
 // Release unpins the message.

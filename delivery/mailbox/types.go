@@ -128,7 +128,8 @@ type FlagChange struct {
 // FlagResult says what a FlagChange did.
 type FlagResult struct {
 	ModSeq   uint64  // of those that changed; 0: none did
-	Changed  int     // messages
+	Found    int     // messages that are there
+	Changed  int     // of them
 	Modified []Range // messages left alone by UnchangedSince, ascending
 }
 
