@@ -119,8 +119,8 @@ func (a *Account) Reserve(bytes int64) error {
 // fitsLocked says whether so much more fits.
 func (a *Account) fitsLocked(r reservation) error {
 	q := &a.quota
-	if q.LimitBytes > 0 && q.UsedBytes+a.reserved.bytes+r.bytes > q.LimitBytes ||
-		q.LimitMessages > 0 && q.UsedMessages+a.reserved.messages+r.messages > q.LimitMessages {
+	if r.bytes > 0 && q.LimitBytes > 0 && q.UsedBytes+a.reserved.bytes+r.bytes > q.LimitBytes ||
+		r.messages > 0 && q.LimitMessages > 0 && q.UsedMessages+a.reserved.messages+r.messages > q.LimitMessages {
 		return ErrQuota
 	}
 	return nil

@@ -57,7 +57,11 @@ func (f *filing) admitLocked(d *Delivery, t *Target) error {
 		return ErrUID
 	}
 	r := reservation{int64(len(t.Prefix)) + d.Text.Size(), 1}
-	if err := m.a.fitsLocked(r); err != nil {
+	need := r
+	if from := f.ds[0].From; from != nil && from.a == m.a {
+		need.bytes, need.messages = need.bytes-f.freed.bytes, need.messages-f.freed.messages
+	}
+	if err := m.a.fitsLocked(need); err != nil {
 		return err
 	}
 	f.o.reserveLocked(m.a, r)

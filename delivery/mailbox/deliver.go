@@ -16,9 +16,10 @@ type filing struct {
 	s        *Store
 	o        *op
 	ds       []*Delivery
-	texts    []text     // of ds
-	accounts []*Account // of all targets, in the order of their ids, without repeats
-	claimed  int        // keys of ds that are held
+	texts    []text      // of ds
+	accounts []*Account  // of all targets, in the order of their ids, without repeats
+	claimed  int         // keys of ds that are held
+	freed    reservation // what ds[0] replaces
 	key      []byte
 	now      int64 // Unix seconds
 }
@@ -127,6 +128,9 @@ func (f *filing) file(ctx context.Context) error {
 			return err
 		}
 		defer d.From.a.endTurn()
+		if err := f.look(d); err != nil {
+			return err
+		}
 	}
 	f.itemize()
 	f.lock()
@@ -144,6 +148,31 @@ func (f *filing) file(ctx context.Context) error {
 	err = f.o.wait(ctx)
 	f.o.free()
 	return err
+}
+
+// look finds out how much room the messages free that d replaces: only the difference
+// counts (RFC 8508 section 3.4). When none of them is there any more it is ErrNoMessage.
+// The caller has the turn of their account, so that they stay.
+func (f *filing) look(d *Delivery) error {
+	m := d.From
+	for _, r := range d.Expunge {
+		low := rows.EntryKey(nil, m.a.id, m.id, r.From)
+		high := append(rows.EntryKey(nil, m.a.id, m.id, r.To), 0)
+		err := scanBetween(f.s.db, low, high, func(_, v []byte) (bool, error) {
+			var row rows.Entry
+			err := rows.ParseEntry(v, &row)
+			f.freed.bytes += int64(row.Size)
+			f.freed.messages++
+			return true, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if f.freed.messages == 0 {
+		return ErrNoMessage
+	}
+	return nil
 }
 
 // lock locks all accounts that are filed into, in the order of their ids.

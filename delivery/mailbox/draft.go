@@ -35,15 +35,8 @@ func (d *Draft) Write(p []byte) (int, error) {
 		return 0, d.err
 	}
 	if d.large == nil && d.Size()+int64(len(p)) > int64(d.s.o.LargeBytes) {
-		if d.err = d.s.space.admit(int64(len(p)), grows); d.err != nil {
+		if d.toFile(int64(len(p))); d.err != nil {
 			return 0, d.err
-		}
-		if d.large, d.err = d.s.newLarge(); d.err != nil {
-			return 0, d.err
-		}
-		if d.buf != nil {
-			d.err = d.large.write(d.buf.B)
-			d.dropBuffer()
 		}
 	}
 	switch {
@@ -60,6 +53,26 @@ func (d *Draft) Write(p []byte) (int, error) {
 		return 0, d.err
 	}
 	return len(p), nil
+}
+
+// toFile begins the file of the text with what is in memory; more is still to come.
+func (d *Draft) toFile(more int64) {
+	if d.err = d.s.space.admit(d.Size()+more, grows); d.err != nil {
+		return
+	}
+	if d.large, d.err = d.s.newLarge(); d.err == nil && d.buf != nil {
+		d.err = d.large.write(d.buf.B)
+		d.dropBuffer()
+	}
+}
+
+// Spill takes the text out of memory. What is filed together with others becomes a file
+// anyway (see DeliverAll); it need not wait for them in memory.
+func (d *Draft) Spill() error {
+	if d.err == nil && d.large == nil {
+		d.toFile(0)
+	}
+	return d.err
 }
 
 // grow makes room for n more bytes, in a buffer of a larger class when needed.

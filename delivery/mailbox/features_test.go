@@ -125,6 +125,48 @@ func TestManyMessagesInOneStep(t *testing.T) {
 	}
 }
 
+// Only the difference counts of a message that takes the place of another, and what is
+// gone cannot be replaced.
+func TestReplaceNeedsTheDifference(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	a := account(t, s, "a@example")
+	in := box(t, a, "INBOX")
+	deliver(t, s, strings.Repeat("x", 1000), in)
+	if err := a.SetQuota(t.Context(), 1000, 1); err != nil {
+		t.Fatal(err)
+	}
+	replace := func(size int, uid uint32) error {
+		draft := s.NewDraft()
+		defer draft.Close()
+		if _, err := io.WriteString(draft, strings.Repeat("y", size)); err != nil {
+			return err
+		}
+		if err := draft.Spill(); err != nil {
+			return err
+		}
+		body, err := draft.Body()
+		if err != nil {
+			return err
+		}
+		return s.Deliver(t.Context(), &mailbox.Delivery{
+			Text: body, Targets: []mailbox.Target{{Mailbox: in}}, From: in, Expunge: []mailbox.Range{{From: uid, To: uid}},
+		})
+	}
+	for _, c := range []struct {
+		size int
+		uid  uint32
+		want error
+	}{{1001, 1, mailbox.ErrQuota}, {900, 1, nil}, {900, 1, mailbox.ErrNoMessage}, {1000, 2, nil}} {
+		if err := replace(c.size, c.uid); !errors.Is(err, c.want) {
+			t.Errorf("%d bytes for message %d: %v, want %v", c.size, c.uid, err, c.want)
+		}
+	}
+	if got := uids(t, in); !slices.Equal(got, []uint32{3}) || a.Quota().UsedBytes != 1000 {
+		t.Error(got, a.Quota())
+	}
+}
+
 func TestImportKeepsNumbers(t *testing.T) {
 	o := small(vfs.NewMem())
 	s := open(t, o)

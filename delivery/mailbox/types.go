@@ -81,8 +81,9 @@ type Delivery struct {
 	Targets  []Target
 	// AllOrNothing files nothing at all when one target cannot be filed.
 	AllOrNothing bool
-	// Expunge names messages that go in the same step, for REPLACE (RFC 8508).
-	// They are of the mailbox From.
+	// Expunge names messages that go in the same step, for REPLACE (RFC 8508), and
+	// whose room is free for it. They are of the mailbox From; when none of them is
+	// there, it is ErrNoMessage.
 	Expunge []Range
 	From    *Mailbox
 }
