@@ -2,23 +2,36 @@ package search
 
 import "postrider/delivery/mailbox"
 
-// decideRows decides what the index can of the block: by its rows, and if need be
-// by the headers.
-func (r *run) decideRows() error {
-	dear := r.nodes[0].dear
-	for at := 0; at < len(r.block); {
-		if r.block[at].is != open {
+// sweep goes through candidates and the rows of the index together.
+type sweep struct {
+	scope  *Scope
+	items  bool // the headers are needed as well
+	prefix bool // with what stands before the text for one recipient
+	// visit is called for each candidate that is open, with its row; items is nil unless
+	// they were asked for. Both are valid during the call.
+	visit func(c *candidate, m *mailbox.Meta, it *mailbox.Items) error
+
+	rest        []candidate
+	looked      int
+	done, total int // for Check
+	failed      error
+}
+
+// over visits the candidates, which ascend. What is gone meanwhile is not visited and
+// never holds.
+func (s *sweep) over(block []candidate) error {
+	for at := 0; at < len(block); {
+		if block[at].is != open {
 			at++
 			continue
 		}
-		end := at + 1 // of a run of candidates near each other
-		last := at
-		for ; end < len(r.block) && r.block[end].index-r.block[last].index <= maxGap; end++ {
-			if r.block[end].is == open {
-				last = end
+		last := at // of a run of candidates near each other
+		for i := at + 1; i < len(block) && block[i].index-block[last].index <= maxGap; i++ {
+			if block[i].is == open {
+				last = i
 			}
 		}
-		if err := r.decideRun(at, last+1, dear); err != nil {
+		if err := s.run(block[at : last+1]); err != nil {
 			return err
 		}
 		at = last + 1
@@ -26,29 +39,21 @@ func (r *run) decideRows() error {
 	return nil
 }
 
-// decideRun is decideRows for a piece of the block.
-func (r *run) decideRun(at, end int, dear uint8) error {
-	s := sweep{run: r, rest: r.block[at:end]}
-	from, to := r.block[at].UID, r.block[end-1].UID
+// run visits candidates without many others between them.
+func (s *sweep) run(piece []candidate) error {
+	s.rest = piece
+	from, to := piece[0].UID, piece[len(piece)-1].UID
 	var err error
-	if dear == costRow {
-		err = r.view.Scan(from, to, s.row)
+	if s.items {
+		err = s.scope.View.ScanItems(from, to, s.prefix, s.row)
 	} else {
-		err = r.view.ScanItems(from, to, r.prefixed(), s.items)
+		err = s.scope.View.Scan(from, to, func(m *mailbox.Meta) bool { return s.row(m, nil) })
 	}
 	s.skip(1<<32 - 1)
-	if err == nil {
-		err = s.failed
+	if s.failed != nil {
+		return s.failed
 	}
 	return err
-}
-
-// sweep goes through rows of the index and candidates together.
-type sweep struct {
-	*run
-	rest   []candidate
-	looked int
-	failed error
 }
 
 // skip passes the candidates before uid: those that are open are gone meanwhile.
@@ -61,42 +66,18 @@ func (s *sweep) skip(uid uint32) {
 	}
 }
 
-// next returns the candidate of a row, or nil when there is none that is open.
-func (s *sweep) next(m *mailbox.Meta) *candidate {
+// row takes a row of the index.
+func (s *sweep) row(m *mailbox.Meta, it *mailbox.Items) bool {
 	s.skip(m.UID)
 	if len(s.rest) == 0 || s.rest[0].UID != m.UID {
-		return nil
+		return true
 	}
 	c := &s.rest[0]
 	s.rest = s.rest[1:]
 	if c.is != open {
-		return nil
+		return true
 	}
-	return c
-}
-
-func (s *sweep) row(m *mailbox.Meta) bool {
-	if c := s.next(m); c != nil {
-		s.look(c, m, nil)
-		c.is = s.eval(0, costRow)
-	}
-	return s.goOn()
-}
-
-func (s *sweep) items(m *mailbox.Meta, it *mailbox.Items) bool {
-	if c := s.next(m); c != nil {
-		s.look(c, m, it)
-		c.is = s.eval(0, costItems)
-		if c.is == open {
-			s.failed = s.readText()
-			c.is = s.eval(0, costText)
-		}
-	}
-	return s.goOn()
-}
-
-// goOn asks now and then whether to go on.
-func (s *sweep) goOn() bool {
+	s.failed = s.visit(c, m, it)
 	if s.looked++; s.failed == nil && s.looked%checkEvery == 0 {
 		s.failed = s.scope.check(s.done, s.total)
 	}

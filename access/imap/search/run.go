@@ -93,7 +93,8 @@ const (
 // candidate is a message of a block that is not out.
 type candidate struct {
 	mailbox.Entry
-	index uint32
+	index uint32 // in the view
+	place uint32 // among those that are sorted
 	is    verdict
 }
 
@@ -181,12 +182,13 @@ func (r *run) decide(from, to int) error {
 			return r.bound.Limit == 0 || r.out.Count < r.bound.Limit
 		default:
 			waiting = waiting || is == open
-			r.block = append(r.block, candidate{e, r.index, is})
+			r.block = append(r.block, candidate{Entry: e, index: r.index, is: is})
 		}
 		return true
 	})
 	if waiting {
-		if err := r.decideRows(); err != nil {
+		s := sweep{scope: r.scope, items: r.nodes[0].dear > costRow, prefix: r.prefixed(), visit: r.visit, done: r.done, total: r.total}
+		if err := s.over(r.block); err != nil {
 			return err
 		}
 	}
@@ -209,7 +211,18 @@ func (r *run) give() {
 	}
 }
 
-// look makes c the message that is looked at.
-func (r *run) look(c *candidate, meta *mailbox.Meta, items *mailbox.Items) {
-	r.entry, r.index, r.meta, r.items, r.said = c.Entry, c.index, meta, items, 0
+// visit decides a candidate, whose row and perhaps header are at hand.
+func (r *run) visit(c *candidate, m *mailbox.Meta, it *mailbox.Items) error {
+	r.entry, r.index, r.meta, r.items, r.said = c.Entry, c.index, m, it, 0
+	c.is = r.eval(0, costRow)
+	if c.is == open && it != nil {
+		c.is = r.eval(0, costItems)
+	}
+	if c.is == open {
+		if err := r.readText(); err != nil {
+			return err
+		}
+		c.is = r.eval(0, costText)
+	}
+	return nil
 }
