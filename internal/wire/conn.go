@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,8 +42,10 @@ type Conn struct {
 	until           time.Time // deadline that the session wants for reads
 	slack           time.Duration
 	writeTimeout    time.Duration
-	busy            bool   // a drain must not interrupt
-	poked           bool   // the drain's wake-up was seen
+	busy            bool // a drain must not interrupt
+	poked           bool // the drain's wake-up was seen
+	quiet           bool // the last read found nothing, in TLS neither
+	woken           atomic.Bool
 	parked          Parked // who goes on when there is input; nil: the session runs
 
 	prev, next *Conn // the server's list, guarded by Server.mu
@@ -132,6 +135,18 @@ func (c *Conn) Buffered() []byte { return c.in[c.r:c.w] }
 func (c *Conn) Discard(n int) {
 	c.r += n
 	c.seen = max(c.seen-n, 0)
+}
+
+// Widen makes room for a command of BulkInputSize. The room is given back when the input
+// is used up.
+func (c *Conn) Widen() {
+	if len(c.in) == BulkInputSize {
+		return
+	}
+	wide := c.srv.pools.get(BulkInputSize)
+	n, seen := copy(wide, c.Buffered()), c.seen
+	c.release()
+	c.in, c.w, c.seen = wide, n, seen
 }
 
 // Line takes the line at the start of Buffered and returns it without its CRLF.

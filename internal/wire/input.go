@@ -10,8 +10,8 @@ import (
 
 // Fill waits for input and adds it to Buffered, writing gathered output first if
 // it must wait. It returns ErrFull when there is no room, ErrTimeout after the
-// moment that ReadBy set, ErrDraining when the server drains and the session is
-// not busy, and io.EOF at the end of the input.
+// moment that ReadBy set, ErrWoken after a Wake, ErrDraining when the server drains and
+// the session is not busy, and io.EOF at the end of the input.
 func (c *Conn) Fill() error {
 	if err := c.makeRoom(); err != nil {
 		return err
@@ -20,6 +20,7 @@ func (c *Conn) Fill() error {
 		// More input is likely at hand, and with it more replies for one write.
 		// A deadline in the past, perhaps a drain's wake-up, is looked at below.
 		if done, err := c.readRaw(true); done && !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.quiet = false
 			return err
 		}
 	}
@@ -28,6 +29,9 @@ func (c *Conn) Fill() error {
 	}
 	for {
 		if err := c.arm(); err != nil {
+			if err == ErrWoken {
+				c.woken.Store(false)
+			}
 			return err
 		}
 		var err error
@@ -37,23 +41,39 @@ func (c *Conn) Fill() error {
 			err = c.read()
 		}
 		if err == nil {
+			c.quiet = false
 			return nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		c.readBy = time.Time{}
-		if c.Draining() && !c.poked {
-			c.poked = true // not our deadline but the server's wake-up
-			continue
+		if done := c.disturbed(); done != nil {
+			return done
 		}
-		return ErrTimeout
 	}
 }
 
-// arm sets the read deadline when it moved enough to matter. A drain sets its
-// flag before it wakes connections, so looking at the flag after the deadline was
-// set leaves no gap in which the wake-up could be overwritten unseen.
+// disturbed tells what a deadline that has passed means: ErrTimeout, ErrWoken, or
+// nothing, when it was set by a Wake that was seen before, or by a drain.
+func (c *Conn) disturbed() error {
+	c.quiet = true
+	by := c.readBy
+	c.readBy = time.Time{}
+	switch {
+	case c.woken.Swap(false):
+		return ErrWoken
+	case c.Draining() && !c.poked:
+		c.poked = true // not our deadline but the server's wake-up
+		return nil
+	case time.Now().Before(by):
+		return nil
+	}
+	return ErrTimeout
+}
+
+// arm sets the read deadline when it moved enough to matter. A drain and Wake set
+// their flags before they wake connections, so looking at the flags after the deadline
+// was set leaves no gap in which the wake-up could be overwritten unseen.
 func (c *Conn) arm() error {
 	if d := c.until.Sub(c.readBy); c.readBy.IsZero() || d < 0 || d > c.slack {
 		if err := c.base.SetReadDeadline(c.until); err != nil {
@@ -63,6 +83,10 @@ func (c *Conn) arm() error {
 	}
 	if !c.busy && c.Draining() {
 		return ErrDraining
+	}
+	if c.woken.Load() {
+		c.readBy = time.Time{} // which Wake has set to another
+		return ErrWoken
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -14,16 +16,26 @@ type Parked interface {
 
 // Park lets p wait for input at the cost of a goroutine that has just begun, rather
 // than of one whose stack has grown by what the session did before. It may be called
-// after a Fill that ended with ErrTimeout, which shows that neither we nor TLS hold
-// any input; when it returns true, Handle or Resume must return at once without
-// touching the connection again. False means that Fill must be called instead.
+// after a Fill that ended with ErrTimeout, and after ErrWoken too: it does nothing
+// when TLS may still hold input, since the last read has brought some. When it
+// returns true, Handle or Resume must return at once without touching the connection
+// again. False means that Fill must be called instead.
 func (c *Conn) Park(p Parked) bool {
-	if c.sock == nil || c.w > c.r || c.Flush() != nil || c.arm() != nil {
+	if c.sock == nil || c.raw == nil && !c.quiet || c.w > c.r || c.Flush() != nil || c.arm() != nil {
 		return false
 	}
 	c.release()
 	c.parked = p
 	return true
+}
+
+// Wake makes the Fill that waits, or the next one, return ErrWoken, and a parked session
+// go on. It may be called by any goroutine at any time, takes no lock of the server's
+// and does not wait; many calls may become one ErrWoken.
+func (c *Conn) Wake() {
+	if !c.woken.Swap(true) {
+		ignore(c.base.SetReadDeadline(time.Unix(1, 0)))
+	}
 }
 
 // await waits for input and goes on with the session. Its stack is all that a parked

@@ -7,8 +7,10 @@ const (
 	// BufferSize is the input buffer of a connection, and with it the longest
 	// line that any protocol can ask of it.
 	BufferSize = 16 << 10
-	// bulkSize is the input buffer while a long text streams in.
-	bulkSize = 64 << 10
+	// BulkInputSize is the input buffer while a long text streams in, and the longest
+	// command that a protocol with long ones can ask of it (see Conn.Widen).
+	BulkInputSize = 64 << 10
+	bulkSize      = BulkInputSize
 	// outputSize bounds the replies that wait to be written.
 	outputSize = 4 << 10
 	// BulkRoomSize bounds a long answer, a text above all, that waits to be written.

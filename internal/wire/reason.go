@@ -7,6 +7,7 @@ var (
 	ErrTimeout  = errors.New("deadline passed")
 	ErrDraining = errors.New("server is draining")
 	ErrFull     = errors.New("input buffer is full")
+	ErrWoken    = errors.New("woken")
 	ErrInjected = errors.New("input was sent ahead of the handshake")
 )
 

@@ -1,0 +1,309 @@
+package imap
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"time"
+
+	"postrider/access/imapwire"
+	"postrider/internal/wire"
+)
+
+// command is one command. Its slices are valid until the next read; the session's tag
+// stays.
+type command struct {
+	tag, name []byte
+	uid       bool // "UID" stood before the name
+	d         imapwire.Decoder
+}
+
+// collecting is how far the command that comes in has been looked at.
+type collecting struct {
+	from     int  // no line end is before here; beyond what was read: in a literal
+	line     int  // the line, or what follows a literal, begins here
+	literals int  // that were collected
+	skipping bool // it is too long, and dropped up to its end
+}
+
+// verdict is what a look at the input says of the command.
+type verdict uint8
+
+const (
+	partial verdict = iota
+	whole
+	tooBig   // a literal was announced that nobody waits for
+	tooBigNS // one was announced that will come anyway
+)
+
+// collect returns the next command, with the small literals in it; nil means that the
+// session has ended or parked, or that there was no command and that was said.
+func (s *session) collect() *command {
+	grace := true
+	for {
+		if s.w.Draining() {
+			s.stop(byeDrain, wire.ReasonDrain)
+			return nil
+		}
+		b := s.w.Buffered()
+		end, v := s.look(b)
+		switch v {
+		case whole:
+			return s.take(b, end)
+		case tooBig, tooBigNS:
+			s.refuseLiteral(b, end, v)
+			return nil
+		}
+		if !s.makeRoom(b) {
+			return nil
+		}
+		if !s.wait(len(b) > 0, &grace) {
+			return nil
+		}
+	}
+}
+
+// makeRoom sees to it that more can be read.
+func (s *session) makeRoom(b []byte) bool {
+	limit := s.commandLimit()
+	if len(b) >= limit {
+		if !s.at.skipping {
+			s.keepTag(b)
+		}
+		s.at = collecting{skipping: true}
+		s.w.Discard(len(b) - 1) // but not a CR that LF may follow
+		return true
+	}
+	if len(b) >= wire.BufferSize || s.at.from > wire.BufferSize {
+		s.w.Widen()
+	}
+	return true
+}
+
+// commandLimit is how long a command may be.
+func (s *session) commandLimit() int {
+	if s.account == nil {
+		return s.lim.LoginBytes
+	}
+	return s.lim.CommandBytes
+}
+
+// look searches the input for the end of the command. A literal is asked for when it is
+// small enough; its octets are part of the command.
+func (s *session) look(b []byte) (end int, v verdict) {
+	c := &s.at
+	for c.from < len(b) {
+		i := bytes.IndexByte(b[c.from:], '\n')
+		if i < 0 {
+			c.from = len(b)
+			break
+		}
+		end = c.from + i + 1
+		line := bytes.TrimSuffix(b[c.line:end-1], []byte{'\r'})
+		c.from = end
+		h, ok := imapwire.ParseTail(line)
+		if !ok || len(line)+2 != end-c.line {
+			return end, whole
+		}
+		if !c.skipping && s.streams(b[:end]) {
+			return end, whole
+		}
+		if c.skipping || h.Size > s.literalLimit() || h.Size > int64(s.commandLimit()-end) {
+			if h.NonSync {
+				return end, tooBigNS
+			}
+			return end, tooBig
+		}
+		if !h.NonSync {
+			s.w.AddString("+ OK\r\n")
+		}
+		c.literals++
+		c.from = end + int(h.Size)
+		c.line = c.from
+	}
+	return 0, partial
+}
+
+// literalLimit is the largest literal that is collected.
+func (s *session) literalLimit() int64 {
+	if s.account == nil {
+		return int64(s.lim.LoginLiteral)
+	}
+	return math.MaxInt32
+}
+
+// streams reports that the literal with whose header b ends is not to be collected:
+// the message of APPEND or REPLACE, which its handler reads. A mailbox's name may be a
+// literal too, which is the only one before the message.
+func (s *session) streams(b []byte) bool {
+	if s.account == nil {
+		return false
+	}
+	var d imapwire.Decoder
+	d.Reset(b)
+	if _, ok := d.Tag(); !ok || !d.SP() {
+		return false
+	}
+	name, _ := d.Atom()
+	if imapwire.Is(name, "UID") && d.SP() {
+		name, _ = d.Atom()
+	}
+	arguments := 1 // the message's place at the earliest
+	switch {
+	case imapwire.Is(name, "APPEND"):
+	case imapwire.Is(name, "REPLACE"):
+		arguments = 2
+	default:
+		return false
+	}
+	if s.at.literals > 0 {
+		return true
+	}
+	return bytes.Count(d.Rest(), []byte{' '}) > arguments
+}
+
+// refuseLiteral answers a command whose literal, or which itself, is too large. One that
+// comes whatever is said ends the session (RFC 7888 section 4).
+func (s *session) refuseLiteral(b []byte, end int, v verdict) {
+	if v == tooBigNS {
+		s.stop(byeTooBig, wire.ReasonProtocol)
+		return
+	}
+	if !s.at.skipping {
+		s.keepTag(b)
+	}
+	s.at = collecting{}
+	s.w.Discard(end)
+	s.part, s.heard = time.Time{}, time.Time{}
+	s.answer(&reply{kind: replyBad, code: "TOOBIG", text: "Literal is too large"})
+}
+
+// keepTag copies the tag at the start of b, or "*" when there is none.
+func (s *session) keepTag(b []byte) {
+	var d imapwire.Decoder
+	d.Reset(b)
+	s.tag = append(s.tag[:0], '*')
+	if tag, ok := d.Tag(); ok && len(tag) <= maxTag && d.SP() {
+		s.tag = append(s.tag[:0], tag...)
+	}
+}
+
+// maxTag is the longest tag: one that is sent back has to be kept.
+const maxTag = 255
+
+// take takes the command, which ends at end, out of the input. nil: it is none, and
+// that was said.
+func (s *session) take(b []byte, end int) *command {
+	skipped := s.at.skipping
+	s.at = collecting{}
+	s.w.Discard(end)
+	s.part, s.heard = time.Time{}, time.Time{}
+	if skipped {
+		s.answer(&reply{kind: replyBad, code: "TOOBIG", text: "Command is too long"})
+		return nil
+	}
+	line := bytes.TrimSuffix(b[:end-1], []byte{'\r'})
+	if len(line) == 0 {
+		return nil // clients end a literal with one too many
+	}
+	c := &s.cmd
+	*c = command{}
+	c.d.Reset(line)
+	s.keepTag(line)
+	var ok bool
+	if c.tag, ok = c.d.Tag(); !ok || len(c.tag) > maxTag || !c.d.SP() {
+		s.answer(&reply{kind: replyBad, text: "Tag is missing"})
+		return nil
+	}
+	if s.account == nil && isHTTP(c.tag) {
+		s.stop(byeHTTP, wire.ReasonJunk)
+		return nil
+	}
+	if len(line)+2 != end {
+		s.answer(&reply{kind: replyBad, text: "Lines end with CRLF"})
+		return nil
+	}
+	c.name, _ = c.d.Atom()
+	if imapwire.Is(c.name, "UID") && c.d.SP() {
+		c.uid = true
+		c.name, _ = c.d.Atom()
+	}
+	return c
+}
+
+func isHTTP(tag []byte) bool {
+	switch string(tag) {
+	case "GET", "POST", "HEAD", "OPTIONS", "CONNECT":
+		return true
+	}
+	return false
+}
+
+// wait reads more input. Within says that a command has begun. false means that the
+// session has ended or parked.
+func (s *session) wait(within bool, grace *bool) bool {
+	now := time.Now()
+	if s.heard.IsZero() {
+		s.heard = now
+	}
+	if within && s.part.IsZero() {
+		s.part = now
+	}
+	last := s.patience(now, *grace && !within)
+	err := s.w.Fill()
+	switch {
+	case err == nil, errors.Is(err, wire.ErrWoken):
+		return true
+	case last || !errors.Is(err, wire.ErrTimeout):
+		s.lost(err)
+		return false
+	case *grace && !within:
+		*grace = false
+		s.patience(now, false)
+		s.parked = s.w.Park(s)
+		return !s.parked
+	}
+	return true
+}
+
+// patience sets how long the next read may wait, and reports whether that is the last
+// of it. Who is not logged in looks again and again whether others need the place. With
+// grace it is no longer than it takes to park.
+func (s *session) patience(now time.Time, grace bool) (last bool) {
+	by, span := s.heard.Add(s.lim.Idle), s.lim.Idle
+	last = true
+	switch {
+	case s.account == nil:
+		by, span = s.began.Add(s.lim.Login), s.lim.Login
+		if s.lim.Stress < span {
+			if s.w.Crowded(s.lim.Connections) {
+				span = s.lim.Stress
+				by = s.heard.Add(span)
+			} else if look := now.Add(s.lim.Stress); look.Before(by) {
+				by, last = look, false
+			}
+		}
+	case !s.part.IsZero():
+		by, span = s.part.Add(s.lim.Command), s.lim.Command
+	}
+	if grace {
+		if park := now.Add(s.lim.Park); park.Before(by) {
+			by, last = park, false
+		}
+	}
+	s.w.ReadBy(by, span)
+	return last
+}
+
+// lost ends the session after an error of Fill.
+func (s *session) lost(err error) {
+	switch {
+	case errors.Is(err, wire.ErrTimeout):
+		s.stop(byeTimeout, wire.ReasonTimeout)
+	case errors.Is(err, wire.ErrDraining):
+		s.stop(byeDrain, wire.ReasonDrain)
+	default:
+		s.ended = true
+		s.w.SetReason(wire.ReasonLost)
+	}
+}
