@@ -28,6 +28,12 @@ const popPassword = "correct horse battery"
 // newPopServer starts one with these users, each of whom has some messages.
 func newPopServer(t *testing.T, messages int, users ...string) *popServer {
 	t.Helper()
+	return newMailServer(t, "", messages, users...)
+}
+
+// newMailServer is newPopServer with more in the configuration.
+func newMailServer(t *testing.T, more string, messages int, users ...string) *popServer {
+	t.Helper()
 	dir := t.TempDir()
 	s := &popServer{
 		relay: &relay{t: t, dir: dir, addr: freeAddress(t), config: filepath.Join(dir, "postrider.toml"), errLog: filepath.Join(dir, "stderr.log")},
@@ -57,7 +63,7 @@ service = "pop3"
 tls = "off"
 [local]
 domains = ["isp.example"]
-`, s.pair.certificate, s.pair.key, s.addr, s.pop3, s.pop3s, s.clear)
+`, s.pair.certificate, s.pair.key, s.addr, s.pop3, s.pop3s, s.clear) + more
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

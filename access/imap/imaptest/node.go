@@ -53,7 +53,7 @@ type Response struct {
 
 func (r *Response) String() string {
 	s := r.Tag
-	if r.Number != 0 {
+	if r.Number != 0 || r.Name == "EXISTS" || r.Name == "RECENT" {
 		s += fmt.Sprint(" ", r.Number)
 	}
 	if r.Name != "" {
