@@ -11,7 +11,7 @@ import (
 func capabilities() []string {
 	return []string{
 		"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT",
-		"CONDSTORE", "QRESYNC", "UTF8=ACCEPT",
+		"CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "MOVE", "PREVIEW", "SAVEDATE",
 	}
 }
 

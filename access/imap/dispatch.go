@@ -95,6 +95,16 @@ func lookupMessages(upper []byte) (entry, bool) {
 		return entry{do: (*session).closeBox, in: selected}, true
 	case "UNSELECT":
 		return entry{do: (*session).unselect, in: selected}, true
+	case "FETCH":
+		return entry{do: (*session).fetch, in: selected, numbered: true}, true
+	case "STORE":
+		return entry{do: (*session).store, in: selected, numbered: true}, true
+	case "COPY":
+		return entry{do: (*session).copyMessages, in: selected, numbered: true}, true
+	case "MOVE":
+		return entry{do: (*session).move, in: selected}, true
+	case "EXPUNGE":
+		return entry{do: (*session).expunge, in: selected}, true
 	}
 	return entry{}, false
 }
@@ -102,6 +112,16 @@ func lookupMessages(upper []byte) (entry, bool) {
 // lookupUID has the commands that follow "UID".
 func lookupUID(upper []byte) (entry, bool) {
 	switch string(upper) {
+	case "FETCH":
+		return entry{do: (*session).fetch, in: selected}, true
+	case "STORE":
+		return entry{do: (*session).store, in: selected}, true
+	case "COPY":
+		return entry{do: (*session).copyMessages, in: selected}, true
+	case "MOVE":
+		return entry{do: (*session).move, in: selected}, true
+	case "EXPUNGE":
+		return entry{do: (*session).uidExpunge, in: selected}, true
 	}
 	return entry{}, false
 }

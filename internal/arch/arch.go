@@ -81,7 +81,7 @@ func allowed() map[string]string {
 		"relay/resolve":      "relay/aliases relay/policy relay/route relay/srs internal/mail",
 		"relay/outbound":     "relay/smtp internal/mail internal/wire internal/dns internal/limit internal/metrics internal/bufpool",
 		"access/imap/search": "access/imapwire delivery/mailbox internal/message",
-		"access/imap":        "access/imap/search access/imapwire delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",
+		"access/imap":        "access/imap/search access/imapwire delivery/mailbox internal/auth internal/bufpool internal/message internal/mail internal/wire internal/maillog internal/metrics",
 		"access/pop3":        "delivery/mailbox internal/auth internal/message internal/mail internal/wire internal/maillog internal/metrics",
 		"internal/admin":     "internal/metrics internal/mail",
 		"internal/admin/cli": "internal/admin internal/mail",
