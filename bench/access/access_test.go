@@ -1,8 +1,11 @@
 package access_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +81,78 @@ func TestCorrectServer(t *testing.T) {
 				t.Errorf("%d of %s, want %d", count[op], op, o.Sessions)
 			}
 		})
+	}
+}
+
+// What was delivered is read by both protocols, octet for octet, and by a session that
+// waits for it.
+func TestHarvest(t *testing.T) {
+	f := startFake(t, "", 0)
+	o := f.options(access.Poll)
+	var read [2]map[string]int
+	for i, protocol := range []string{"pop3", "imap"} {
+		o.Protocol, read[i] = protocol, map[string]int{}
+		b, err := access.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if _, err := b.Fill(t.Context(), 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var mu sync.Mutex
+		err = b.Harvest(t.Context(), func(text []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			read[i][string(text)]++
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(read[0]) != 3*o.Users || !maps.Equal(read[0], read[1]) {
+		t.Errorf("%d texts by POP3, %d by IMAP, want %d", len(read[0]), len(read[1]), 3*o.Users)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	f := startFake(t, "", 0)
+	o := f.options(access.Poll)
+	o.Protocol, o.Users, o.Conns = "imap", 1, 1
+	sender, err := access.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := access.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliver := func(n int) {
+		if _, err := sender.Fill(t.Context(), n); err != nil {
+			t.Error(err)
+		}
+	}
+	deliver(2)
+	const total = 6
+	ctx, cancel := context.WithCancel(t.Context())
+	came := make(chan struct{}, total)
+	var seen access.Followed
+	var failed error
+	var follow sync.WaitGroup
+	follow.Go(func() {
+		seen, failed = reader.Follow(ctx, func([]byte) { came <- struct{}{} })
+	})
+	for n := range total {
+		<-came
+		if n > 0 && n < total-1 {
+			deliver(1)
+		}
+	}
+	cancel()
+	follow.Wait()
+	if failed != nil || seen.Texts != total || seen.Told < 1 || seen.Told > total-2 {
+		t.Errorf("%+v, %v", seen, failed)
 	}
 }
 

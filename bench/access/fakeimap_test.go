@@ -45,6 +45,7 @@ func (f *fake) serveIMAP(p *peer) {
 		case "UID":
 			verb, arg, _ := strings.Cut(arg, " ")
 			s.uid(verb, arg)
+		case "NOOP":
 		case "EXPUNGE":
 			s.expunge()
 		case "IDLE":

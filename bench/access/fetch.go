@@ -218,8 +218,13 @@ func (c *imap) bodyText(f *fetched) error {
 	f.hasText = true
 	f.text.reset()
 	switch {
+	case k.kind == tokenLiteral && c.onText != nil:
+		return c.take(k.size, c.onText)
 	case k.kind == tokenLiteral:
 		return c.take(k.size, f.text.add)
+	case k.kind == tokenQuoted && c.onText != nil:
+		c.onText(k.text)
+		return nil
 	case k.kind == tokenQuoted:
 		f.text.add(k.text)
 		return nil

@@ -25,6 +25,7 @@ type imap struct {
 	onGone   func(seq int) error      // EXPUNGE; may be nil
 	onFound  func(uid uint64)         // SEARCH; may be nil
 	onExists func(exists, before int) // may be nil
+	onText   func(piece []byte)       // of BODY[]; nil: it is examined
 }
 
 // mailboxStatus is what STATUS says.
