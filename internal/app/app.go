@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"postrider/access/imap"
 	"postrider/access/pop3"
 	"postrider/delivery"
 	"postrider/delivery/mailbox"
@@ -67,6 +68,7 @@ type App struct {
 	mailboxes *mailbox.Store
 	agent     *delivery.Agent // likewise
 	drops     *pop3.Drops
+	sessions  *imap.Sessions
 	census    *wire.Census
 	servers   []*server
 	settings  *settings // nil: mail programs are told nothing
@@ -87,10 +89,11 @@ func Start(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	}
 	a := &App{
 		o: o, cfg: cfg, diag: o.Diagnostics, start: time.Now(),
-		metrics: metrics.New(o.Version, time.Now()),
-		census:  wire.NewCensus(),
-		drops:   pop3.NewDrops(),
-		fatal:   make(chan error, 1),
+		metrics:  metrics.New(o.Version, time.Now()),
+		census:   wire.NewCensus(),
+		drops:    pop3.NewDrops(),
+		sessions: imap.NewSessions(),
+		fatal:    make(chan error, 1),
 
 		stopChecks: func() {},
 	}

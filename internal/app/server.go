@@ -48,8 +48,7 @@ func (a *App) openServers(sockets inherited) error {
 		case config.ServicePOP3, config.ServicePOP3S:
 			a.openPOP3(s)
 		case config.ServiceIMAP, config.ServiceIMAPS:
-			_ = l.Close() // it was never used
-			return fmt.Errorf("listener %s: %s is not served yet", c.Address, c.Service)
+			a.openIMAP(s)
 		default:
 			a.openSMTP(s)
 		}

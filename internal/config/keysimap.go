@@ -13,6 +13,8 @@ func imapSection() section {
 		func(c *Config) *IMAP { return &c.IMAP },
 		field[IMAP]{"idle_timeout", "duration", `"30m"`, "30m to 7d", "Time that a client which has logged in may be silent, in IDLE too (RFC 9051 section 5.4 asks for 30 minutes at least).",
 			duration(func(i *IMAP) *time.Duration { return &i.IdleTimeout }, 30*minute, 7*day)},
+		field[IMAP]{"sessions_per_user", "integer", "30", "1 to 100000", "Sessions that a user may have at once from one IPv4 address or IPv6 /64. Mail programs open several each.",
+			number(func(i *IMAP) *int { return &i.SessionsPerUser }, 1, 100_000)},
 		field[IMAP]{"append_limit", "size", "0", "0 to 2GiB", "Largest message that a client may add, announced as APPENDLIMIT; 0: as `relay.max_message_size`.",
 			size(func(i *IMAP) *int64 { return &i.AppendLimit }, 0, 2*gib)},
 		field[IMAP]{"compress", "boolean", "true", "", "Offer COMPRESS=DEFLATE (RFC 4978).",

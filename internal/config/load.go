@@ -61,7 +61,7 @@ func defaults() *Config {
 			OAuth: OAuth{UserClaim: "email", Timeout: 5 * time.Second},
 		},
 		POP3:     POP3{Exclusive: true, Expire: -1},
-		IMAP:     IMAP{IdleTimeout: 30 * minute, Compress: true, SpecialFolders: true},
+		IMAP:     IMAP{IdleTimeout: 30 * minute, SessionsPerUser: 30, Compress: true, SpecialFolders: true},
 		Queue:    Queue{Lifetime: 5 * day, RetryMin: 5 * minute, WarnAfter: 4 * hour, Memory: 64 * mib},
 		Outbound: Outbound{Port: 25, Connections: 20, TotalConnections: 1000, ConnectionLifetime: 5 * minute, MessagesPerConnection: 1000},
 		SRS:      SRS{MaxAge: 21 * day, HashLength: 6},

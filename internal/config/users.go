@@ -107,10 +107,11 @@ type POP3 struct {
 
 // IMAP says what sessions of IMAP may do.
 type IMAP struct {
-	IdleTimeout    time.Duration // that a client may be silent
-	AppendLimit    int64         // bytes of a message that a client adds; 0: as Relay.MaxMessageSize
-	Compress       bool          // COMPRESS=DEFLATE is offered
-	SpecialFolders bool          // Drafts, Sent, Junk, Trash and Archive are made at the first login
+	IdleTimeout     time.Duration // that a client may be silent
+	SessionsPerUser int           // from one address
+	AppendLimit     int64         // bytes of a message that a client adds; 0: as Relay.MaxMessageSize
+	Compress        bool          // COMPRESS=DEFLATE is offered
+	SpecialFolders  bool          // Drafts, Sent, Junk, Trash and Archive are made at the first login
 	// Disabled are the capabilities that an account is not offered, in upper case,
 	// by address in lower case; those of "*" are offered to nobody.
 	Disabled map[string][]string

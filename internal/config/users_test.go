@@ -76,6 +76,7 @@ client_id = "postrider"
 client_secret_file = "oauth"
 [imap]
 idle_timeout = "2h"
+sessions_per_user = 7
 append_limit = "10MB"
 compress = false
 special_folders = false
@@ -109,7 +110,7 @@ func TestKeysOfUsers(t *testing.T) {
 		"ldap": u.LDAP.URL == "ldaps://ldap.example" && u.LDAP.StartTLS && u.LDAP.TLSCA == "/etc/postrider/ca.pem" && u.LDAP.Filter == "(mail={user})" && u.LDAP.BindDN == "cn=postrider" &&
 			u.LDAP.NameAttribute == "mail" && u.LDAP.SendersAttribute == "proxyAddresses" && u.LDAP.QuotaAttribute == "mailQuota" && u.LDAP.OffAttribute == "mailOff",
 		"oauth": u.OAuth.Configured() && u.OAuth.UserClaim == "email" && u.OAuth.Audience == "mail",
-		"imap": c.IMAP.IdleTimeout == 2*time.Hour && c.IMAP.AppendLimit == 10e6 && !c.IMAP.Compress && !c.IMAP.SpecialFolders &&
+		"imap": c.IMAP.IdleTimeout == 2*time.Hour && c.IMAP.SessionsPerUser == 7 && c.IMAP.AppendLimit == 10e6 && !c.IMAP.Compress && !c.IMAP.SpecialFolders &&
 			maps.EqualFunc(c.IMAP.Disabled, map[string][]string{"*": {"NOTIFY"}, "bob@example.org": {"QRESYNC", "COMPRESS=DEFLATE"}}, slices.Equal),
 		"pop3":       c.POP3 == config.POP3{LoginDelay: time.Minute, Expire: 30},
 		"autoconfig": c.Autoconfig.Address == "127.0.0.1:8080",
