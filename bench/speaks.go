@@ -19,7 +19,7 @@ func speaks(t target.Target) []string {
 	case "direct":
 		return []string{"smtp", "direct"}
 	case "postrider":
-		return []string{"smtp", "lmtp", "pop3", "mx", "auth", "tls"}
+		return []string{"smtp", "lmtp", "pop3", "imap", "mx", "auth", "tls"}
 	case "postfix", "exim", "opensmtpd":
 		return []string{"smtp", "mx", "tls"}
 	case "gosmtp":

@@ -51,7 +51,7 @@ func TestPostriderConfig(t *testing.T) {
 		}
 		golden(t, "postrider-"+name+".toml", s.text(n.Suspended))
 	}
-	s := postriderSettings{listen: "127.0.0.1:25001", lmtp: "127.0.0.1:24001", pop3: "127.0.0.1:11001", need: Need{Dir: "/scratch", Mailboxes: 3}.withDefaults()}
+	s := postriderSettings{listen: "127.0.0.1:25001", lmtp: "127.0.0.1:24001", pop3: "127.0.0.1:11001", imap: "127.0.0.1:14301", need: Need{Dir: "/scratch", Mailboxes: 3}.withDefaults()}
 	golden(t, "postrider-mailboxes.toml", s.text(false))
 }
 

@@ -32,15 +32,15 @@ func (t postrider) plan(ctx context.Context, o Options, n Need) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := loopback(3)
+	addresses, err := loopback(4)
 	if err != nil {
 		return nil, err
 	}
 	s := postriderSettings{listen: addresses[0], need: n, extra: extra}
 	p := &plan{smtp: addresses[0], data: filepath.Join(n.Dir, "data")}
 	if n.Mailboxes > 0 {
-		s.lmtp, s.pop3 = addresses[1], addresses[2]
-		p.lmtp, p.pop3 = s.lmtp, s.pop3
+		s.lmtp, s.pop3, s.imap = addresses[1], addresses[2], addresses[3]
+		p.lmtp, p.pop3, p.imap = s.lmtp, s.pop3, s.imap
 	}
 	p.info.Version = lastWord(version)
 	p.info.Config = s.text(n.Suspended)
@@ -107,10 +107,10 @@ func (t postrider) read() (string, error) {
 
 // postriderSettings are what its configuration depends on.
 type postriderSettings struct {
-	listen     string
-	lmtp, pop3 string // "": none
-	need       Need
-	extra      string
+	listen           string
+	lmtp, pop3, imap string // "": none
+	need             Need
+	extra            string
 }
 
 // text returns the configuration. Everything it does not mention is as the program

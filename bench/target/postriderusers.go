@@ -19,6 +19,7 @@ func (s postriderSettings) mailboxes(tls string) string {
 		fmt.Fprintf(&b, "\n[local]\ndomains = [%q]\n", s.need.MailboxDomain)
 		fmt.Fprintf(&b, "\n[[listener]]\naddress = %q\nservice = \"lmtp\"\n", s.lmtp)
 		fmt.Fprintf(&b, "\n[[listener]]\naddress = %q\nservice = \"pop3\"\ntls = %q\n", s.pop3, tls)
+		fmt.Fprintf(&b, "\n[[listener]]\naddress = %q\nservice = \"imap\"\ntls = %q\n", s.imap, tls)
 	}
 	return b.String()
 }
