@@ -105,6 +105,12 @@ func lookupMessages(upper []byte) (entry, bool) {
 		return entry{do: (*session).move, in: selected}, true
 	case "EXPUNGE":
 		return entry{do: (*session).expunge, in: selected}, true
+	case "SEARCH":
+		return entry{do: (*session).doSearch, in: selected, numbered: true}, true
+	case "SORT":
+		return entry{do: (*session).doSort, in: selected, numbered: true}, true
+	case "THREAD":
+		return entry{do: (*session).doThread, in: selected, numbered: true}, true
 	}
 	return entry{}, false
 }
@@ -122,6 +128,12 @@ func lookupUID(upper []byte) (entry, bool) {
 		return entry{do: (*session).move, in: selected}, true
 	case "EXPUNGE":
 		return entry{do: (*session).uidExpunge, in: selected}, true
+	case "SEARCH":
+		return entry{do: (*session).doSearch, in: selected}, true
+	case "SORT":
+		return entry{do: (*session).doSort, in: selected}, true
+	case "THREAD":
+		return entry{do: (*session).doThread, in: selected}, true
 	}
 	return entry{}, false
 }

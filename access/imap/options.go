@@ -84,9 +84,15 @@ type Limits struct {
 	// StillHere is the pause between two signs of life in IDLE, for the gateways on the
 	// way that forget silent connections; 0: 4 min.
 	StillHere time.Duration
-	Write     time.Duration // for a client to take a block of replies; 0: 60 s
-	Park      time.Duration // of waiting until a session gives up its stack; 0: 2 s
-	Linger    time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
+	// Progress is the pause between two signs of life of a search that takes long (RFC
+	// 9585); the first comes after half of it. 0: 10 s.
+	Progress time.Duration
+	// Search is how long a search may take, the time included in which others had the
+	// turn; 0: 5 min.
+	Search time.Duration
+	Write  time.Duration // for a client to take a block of replies; 0: 60 s
+	Park   time.Duration // of waiting until a session gives up its stack; 0: 2 s
+	Linger time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
 }
 
 const (
@@ -104,6 +110,8 @@ const (
 	defaultIdle         = 30*time.Minute + 5*time.Second
 	defaultCommand      = 5 * time.Minute
 	defaultStillHere    = 4 * time.Minute
+	defaultProgress     = 10 * time.Second
+	defaultSearch       = 5 * time.Minute
 	defaultWrite        = 60 * time.Second
 	defaultPark         = 2 * time.Second
 	defaultLinger       = time.Second
@@ -125,6 +133,8 @@ func (l Limits) withDefaults() Limits {
 	l.Idle = cmp.Or(l.Idle, defaultIdle)
 	l.Command = cmp.Or(l.Command, defaultCommand)
 	l.StillHere = cmp.Or(l.StillHere, defaultStillHere)
+	l.Progress = cmp.Or(l.Progress, defaultProgress)
+	l.Search = cmp.Or(l.Search, defaultSearch)
 	l.Write = cmp.Or(l.Write, defaultWrite)
 	l.Park = cmp.Or(l.Park, defaultPark)
 	l.Linger = cmp.Or(l.Linger, defaultLinger)

@@ -2,12 +2,17 @@ package imap
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
+	"time"
 )
 
 // Sessions counts the sessions of each user by address, so that one program gone wild
-// cannot take all places. The nil *Sessions counts nothing and refuses nobody.
+// cannot take all places, and has long searches take turns. The nil *Sessions counts
+// nothing and refuses nobody.
 type Sessions struct {
+	turns chan struct{} // one for each long search that may work
+
 	mu sync.Mutex
 	// guards following
 	open map[whence]int
@@ -20,7 +25,37 @@ type whence struct {
 }
 
 // NewSessions returns a count of nobody.
-func NewSessions() *Sessions { return &Sessions{open: map[whence]int{}} }
+func NewSessions() *Sessions {
+	// Half of the processors are always left for what takes no time.
+	return &Sessions{open: map[whence]int{}, turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+}
+
+// takeTurn waits for a turn, at most so long, and reports whether it got one; giveTurn
+// gives it back.
+func (n *Sessions) takeTurn(wait time.Duration) bool {
+	if n == nil {
+		return true
+	}
+	select {
+	case n.turns <- struct{}{}:
+		return true
+	default:
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case n.turns <- struct{}{}:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+func (n *Sessions) giveTurn() {
+	if n != nil {
+		<-n.turns
+	}
+}
 
 func from(user string, a netip.Addr) whence {
 	if a.Is6() && !a.Is4In6() {

@@ -66,7 +66,7 @@ func (r *run) test(n *node) bool {
 	case opMore:
 		return r.view.More(r.entry.UID)>>n.lo&1 != 0
 	case opRecent: // NEW is RECENT without \Seen, which lo has then
-		return r.entry.UID >= r.scope.RecentFrom && r.entry.Flags&mailbox.Flags(n.lo) == 0
+		return inRanges(r.scope.Recent, r.entry.UID) && r.entry.Flags&mailbox.Flags(n.lo) == 0
 	case opModSeq:
 		return r.entry.ModSeq >= uint64(n.lo)
 	case opNumbers, opUIDs:

@@ -51,6 +51,12 @@ func newWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
+	return &world{s, inbox(t, s)}
+}
+
+// inbox returns the INBOX of the only account.
+func inbox(t testing.TB, s *mailbox.Store) *mailbox.Mailbox {
+	t.Helper()
 	a, err := s.CreateAccount(t.Context(), "ann@example.com")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +65,19 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{s, box}
+	return box
+}
+
+// parseOrder parses an order.
+func parseOrder(t testing.TB, order string) *search.Order {
+	t.Helper()
+	var d imapwire.Decoder
+	d.Reset([]byte(order))
+	o := &search.Order{}
+	if err := o.Parse(&d); err != nil {
+		t.Fatalf("%s: %v", order, err)
+	}
+	return o
 }
 
 // file files letters.

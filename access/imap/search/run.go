@@ -9,10 +9,10 @@ import (
 
 // Scope is what a program is run over.
 type Scope struct {
-	View       *mailbox.View
-	RecentFrom uint32          // UIDs from here are recent in this session
-	Saved      []mailbox.Range // UIDs that "$" stands for, ascending
-	Now        time.Time
+	View   *mailbox.View
+	Recent []mailbox.Range // UIDs that are recent in this session, ascending
+	Saved  []mailbox.Range // UIDs that "$" stands for, ascending
+	Now    time.Time
 	// Check, when not nil, is called every few milliseconds of work with how many
 	// messages of how many have been looked at. An error stops the work and is
 	// returned.
@@ -62,6 +62,15 @@ func (f *Found) add(i uint32, modSeq uint64, last bool) {
 	}
 	f.Spans = append(f.Spans, Span{i, i})
 }
+
+// Add takes an index that is higher than those before.
+func (f *Found) Add(i uint32) { f.add(i, 0, false) }
+
+// First returns the first index; there must be one.
+func (f *Found) First() uint32 { return f.Spans[0].From }
+
+// Last returns the last index; there must be one.
+func (f *Found) Last() uint32 { return f.Spans[len(f.Spans)-1].To }
 
 // Each calls do for every index.
 func (f *Found) Each(do func(i uint32)) {

@@ -77,7 +77,7 @@ func TestKeys(t *testing.T) {
 		{"MODSEQ 1", "1 2 3 4"}, {`MODSEQ "/flags/\\draft" all 1`, "1 2 3 4"}, {"MODSEQ 9999", ""},
 	} {
 		for _, bound := range []search.Bound{{}, {Limit: 1}, {Limit: 2, Last: true}} {
-			scope := search.Scope{View: v, RecentFrom: 3, Saved: []mailbox.Range{{From: 2, To: 2}, {From: 4, To: 9}}, Now: now}
+			scope := search.Scope{View: v, Recent: []mailbox.Range{{From: 3, To: 9}}, Saved: []mailbox.Range{{From: 2, To: 2}, {From: 4, To: 9}}, Now: now}
 			var f search.Found
 			if err := parse(t, test.keys).Run(&scope, bound, &f); err != nil {
 				t.Errorf("%s: %v", test.keys, err)
