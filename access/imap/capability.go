@@ -10,7 +10,7 @@ import (
 // Each stands here only when all of it is there.
 func capabilities() []string {
 	return []string{
-		"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT",
+		"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT", "UNAUTHENTICATE", "COMPRESS=DEFLATE",
 		"CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "MOVE", "PREVIEW", "SAVEDATE",
 		"ESEARCH", "SEARCHRES", "WITHIN", "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "INPROGRESS",
 	}
@@ -51,6 +51,9 @@ func (s *session) appendCapability(b []byte) []byte {
 
 // offers reports whether the user is offered a capability.
 func (s *session) offers(name string) bool {
+	if name == "COMPRESS=DEFLATE" && (!s.o.Compress || s.w.Compressed()) {
+		return false
+	}
 	return len(s.off) == 0 || !slices.ContainsFunc(s.off, func(off string) bool { return imapwire.Is([]byte(name), off) })
 }
 

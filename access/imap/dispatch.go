@@ -69,6 +69,10 @@ func lookupSession(upper []byte) (entry, bool) {
 		return entry{do: (*session).authenticate, in: notAuthenticated}, true
 	case "ENABLE":
 		return entry{do: (*session).enable, in: loggedIn}, true
+	case "COMPRESS":
+		return entry{do: (*session).compress, in: loggedIn}, true
+	case "UNAUTHENTICATE":
+		return entry{do: (*session).unauthenticate, in: loggedIn}, true
 	case "IDLE":
 		return entry{do: (*session).startIdle, in: loggedIn}, true
 	}

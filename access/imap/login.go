@@ -3,7 +3,9 @@ package imap
 import (
 	"errors"
 	"slices"
+	"time"
 
+	"postrider/access/imapwire"
 	"postrider/internal/auth"
 	"postrider/internal/wire"
 )
@@ -130,4 +132,40 @@ func (s *session) logout(c *command) reply {
 	}
 	s.stop(byeQuit, wire.ReasonQuit)
 	return ok("LOGOUT completed")
+}
+
+// compress does COMPRESS (RFC 4978). Who is not logged in gets none: the decoder's
+// memory and time are for those who are known.
+func (s *session) compress(c *command) reply {
+	algorithm, good := argument(c, (*imapwire.Decoder).Atom)
+	switch {
+	case !good || !c.bare():
+		return bad(textArguments)
+	case s.w.Compressed():
+		return no("COMPRESSIONACTIVE", "DEFLATE is on already")
+	case !imapwire.Is(algorithm, "DEFLATE") || !s.offers("COMPRESS=DEFLATE"):
+		return no("CANNOT", "Algorithm is not offered")
+	}
+	r := ok("DEFLATE from here on")
+	s.finishLine(s.tag, &r)
+	if err := s.w.Compress(); err != nil {
+		s.lost(err)
+		return reply{}
+	}
+	s.m.Compressed.Add(1)
+	return reply{}
+}
+
+// unauthenticate does UNAUTHENTICATE (RFC 8437): nothing of the user's is left.
+func (s *session) unauthenticate(c *command) reply {
+	switch {
+	case !c.bare():
+		return bad(textNoArgs)
+	case s.w.Compressed():
+		return no("CANNOT", "Not while DEFLATE is on") // which is for who is logged in
+	}
+	s.deselect()
+	s.logoff()
+	s.began = time.Now() // the time for the next login begins
+	return ok("UNAUTHENTICATE completed")
 }

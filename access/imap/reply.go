@@ -49,7 +49,6 @@ const (
 	byeTooBig    = "* BYE [TOOBIG] Literal or command is too large\r\n"
 	byeEarly     = "* BYE Nothing may follow STARTTLS before its reply\r\n"
 	byeHTTP      = "* BYE This is no web server\r\n"
-	byeBroken    = "* BYE Compressed data is broken\r\n"
 )
 
 const (

@@ -28,6 +28,7 @@ func allowed() map[string]string {
 		"internal/certs":      "",
 		"internal/backup":     "",
 		"internal/invariants": "",
+		"internal/inflate":    "",
 
 		"internal/auth/password": "", // stored forms
 
@@ -51,7 +52,7 @@ func allowed() map[string]string {
 		"internal/dnscheck": "internal/dns",
 
 		// Level 2
-		"internal/wire":               "internal/bufpool internal/limit internal/metrics",
+		"internal/wire":               "internal/bufpool internal/inflate internal/limit internal/metrics",
 		"internal/config":             "internal/mail relay/classify", // which compiles the rules that a file holds
 		"queue":                       "queue/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",
 		"queue/internal/*":            "queue/internal/* internal/spool internal/spool/frame internal/mail internal/bufpool internal/metrics internal/invariants",

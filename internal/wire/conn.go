@@ -200,7 +200,11 @@ func (c *Conn) StartTLS(config *tls.Config, timeout time.Duration) error {
 
 // TLS returns the state of the TLS connection, nil in clear.
 func (c *Conn) TLS() *tls.ConnectionState {
-	if t, ok := c.nc.(*tls.Conn); ok {
+	nc := c.nc
+	if z, ok := nc.(*deflated); ok {
+		nc = z.Conn
+	}
+	if t, ok := nc.(*tls.Conn); ok {
 		s := t.ConnectionState()
 		return &s
 	}

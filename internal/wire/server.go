@@ -54,6 +54,7 @@ type Server struct {
 	census   *Census
 	fallback int
 	pools    pools
+	packed   compressing
 	done     chan struct{} // closed by Close and at the end of Shutdown
 	stop     sync.Once     // closes done
 	draining atomic.Bool
