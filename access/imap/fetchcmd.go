@@ -164,10 +164,11 @@ func (f *fetcher) tellMarked() {
 // tellVanished sends which of the UIDs that the client names were expunged.
 func (f *fetcher) tellVanished() error {
 	s := f.s
+	x := s.sel
+	next := x.box.Status().UIDNext // of before what is shown
 	if s.updates(true); s.ended {
 		return nil
 	}
-	x := s.sel
 	known := []imapwire.Range{}
 	if s.set.Saved {
 		for _, r := range x.saved {
@@ -175,9 +176,9 @@ func (f *fetcher) tellVanished() error {
 		}
 	} else {
 		set := imapwire.NumSet{Ranges: slices.Clone(s.set.Ranges)}
-		known = set.Resolve(x.box.Status().UIDNext - 1)
+		known = set.Resolve(next - 1)
 	}
-	gone, err := x.vanishedSince(f.plan.changedSince, known)
+	gone, err := x.vanishedSince(f.plan.changedSince, known, next)
 	if err == nil {
 		s.sayVanished("* VANISHED (EARLIER) ", gone)
 	}

@@ -42,6 +42,9 @@ func (s *session) open(c *command, readOnly bool) reply {
 	if box == nil {
 		return r
 	}
+	// The counters come first: a mod-sequence must not be told before the changes up to
+	// it (RFC 7162 section 3.1.2.1), and those after it will be told.
+	status := box.Status()
 	view, err := box.View()
 	if err != nil {
 		return s.trouble(err)
@@ -50,7 +53,7 @@ func (s *session) open(c *command, readOnly bool) reply {
 	if q.condstore {
 		s.enabled |= condstore
 	}
-	if err := s.introduce(&q); err != nil {
+	if err := s.introduce(&q, &status); err != nil {
 		s.deselect()
 		return s.trouble(err)
 	}
@@ -61,15 +64,14 @@ func (s *session) open(c *command, readOnly bool) reply {
 }
 
 // introduce tells of the mailbox that was selected.
-func (s *session) introduce(q *resync) error {
+func (s *session) introduce(q *resync, status *mailbox.Status) error {
 	x := s.sel
 	x.words = x.box.Keywords(nil)
 	s.sayFlags()
 	s.tellExists()
 	x.exists = x.view.Len()
-	status := x.box.Status()
 	b := s.room()
-	if first := x.firstUnseen(&status); first > 0 && !s.has(rev2) {
+	if first := x.firstUnseen(status); first > 0 && !s.has(rev2) {
 		b = appendStatusCode(b, "UNSEEN ", uint64(first), "First unseen message")
 	}
 	b = appendStatusCode(b, "UIDVALIDITY ", uint64(status.UIDValidity), "UIDs valid")
@@ -77,7 +79,7 @@ func (s *session) introduce(q *resync) error {
 	b = appendStatusCode(b, "HIGHESTMODSEQ ", status.HighestModSeq, "Highest")
 	s.add(b)
 	if q.qresync && q.validity == status.UIDValidity {
-		return s.resync(q, &status)
+		return s.resync(q, status)
 	}
 	return nil
 }
@@ -177,5 +179,5 @@ func (s *session) vanished(q *resync, status *mailbox.Status) ([]imapwire.Range,
 	if q.hasKnown {
 		known = q.known.Resolve(status.UIDNext - 1)
 	}
-	return x.vanishedSince(q.modSeq, known)
+	return x.vanishedSince(q.modSeq, known, status.UIDNext)
 }

@@ -179,6 +179,8 @@ func (s *session) tellStored(uid bool, q *storing, res *mailbox.FlagResult, span
 	}
 	f := fetchers.Get().(*fetcher)
 	defer f.release()
+	// RFC 7162 section 3.2.4, RFC 9051 section 7.5.2: what tells of flags tells the UID.
+	uid = uid || s.has(qresync|rev2)
 	f.s, f.view, f.uid, f.spans, f.without = s, s.sel.view, uid, append(f.spans, spans...), res.Modified
 	if !q.silent {
 		f.plan.add(fetchItem{kind: fetchFlags})

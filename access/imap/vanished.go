@@ -9,9 +9,11 @@ import (
 )
 
 // vanishedSince returns the UIDs in known, which are sorted, that were expunged after
-// the mod-sequence since. When so much is no longer remembered it is all that are not
-// there (RFC 7162 section 3.2.5.1 lets a server say more than needed).
-func (x *selection) vanishedSince(since uint64, known []imapwire.Range) ([]imapwire.Range, error) {
+// the mod-sequence since, and are not in the view: what still is will be told when the
+// view is brought up to date. When so much is no longer remembered it is all below
+// next that are not there (RFC 7162 section 3.2.5.1 lets a server say more than
+// needed); next is a UIDNEXT from before the view.
+func (x *selection) vanishedSince(since uint64, known []imapwire.Range, next uint32) ([]imapwire.Range, error) {
 	var gone []imapwire.Range
 	complete, err := x.box.Vanished(since, func(r mailbox.Range) {
 		gone = append(gone, imapwire.Range{From: r.From, To: r.To})
@@ -20,26 +22,34 @@ func (x *selection) vanishedSince(since uint64, known []imapwire.Range) ([]imapw
 		return nil, err
 	}
 	if !complete {
-		gone = x.absent()
+		gone = x.absent(next)
 	}
 	slices.SortFunc(gone, func(a, b imapwire.Range) int { return cmp.Compare(a.From, b.From) })
-	return intersect(imapwire.Join(gone), known), nil
+	return x.notShown(intersect(imapwire.Join(gone), known)), nil
 }
 
-// absent returns the UIDs below the last message's that no message has.
-func (x *selection) absent() (gone []imapwire.Range) {
-	next := uint32(1)
-	x.view.Each(0, func(_ int, e mailbox.Entry) bool {
-		if e.UID > next {
-			gone = append(gone, imapwire.Range{From: next, To: e.UID - 1})
+// absent returns the UIDs below next that no message of the view has.
+func (x *selection) absent(next uint32) (gone []imapwire.Range) {
+	return x.notShown([]imapwire.Range{{From: 1, To: next - 1}})
+}
+
+// notShown returns what of the ranges is not in the view.
+func (x *selection) notShown(ranges []imapwire.Range) (rest []imapwire.Range) {
+	for _, r := range ranges {
+		from := uint64(r.From)
+		i, _ := x.view.Find(r.From)
+		for ; i < x.view.Len() && x.view.At(i).UID <= r.To; i++ {
+			uid := x.view.At(i).UID
+			if uint64(uid) > from {
+				rest = append(rest, imapwire.Range{From: uint32(from), To: uid - 1})
+			}
+			from = uint64(uid) + 1
 		}
-		next = e.UID + 1
-		return true
-	})
-	if last := x.box.Status().UIDNext; last > next {
-		gone = append(gone, imapwire.Range{From: next, To: last - 1})
+		if from <= uint64(r.To) {
+			rest = append(rest, imapwire.Range{From: uint32(from), To: r.To})
+		}
 	}
-	return gone
+	return rest
 }
 
 // intersect returns what is in both; both are sorted and joined.
