@@ -29,38 +29,34 @@ func (c *Client) Resync(box string, known *Selected) error {
 			continue
 		}
 		set, err := ParseSet(r.Args[len(r.Args)-1].Text)
-		if err != nil || len(r.Args) != 2 {
+		if err != nil {
 			return violation("%s: %v in the answer to SELECT", c.Name, r)
 		}
 		have.Messages = slices.DeleteFunc(have.Messages, func(m Message) bool { return set.Contains(m.UID) })
 	}
-	var merged []Message
+	// What is known of and was not told anew are the first of those in between; a
+	// server may tell of the messages in the client's set only, so that some of the
+	// others are only known to exist.
+	var rest []Message
 	for _, m := range have.Messages {
-		if m.UID != 0 {
-			merged = append(merged, m)
+		if m.UID != 0 && s.Find(m.UID) == nil {
+			rest = append(rest, m)
 		}
 	}
-	for at, told := range s.Messages {
-		if told.UID == 0 {
-			continue
+	last := uint32(0)
+	for i := range s.Messages {
+		m := &s.Messages[i]
+		if m.UID == 0 && len(rest) > 0 {
+			*m, rest = rest[0], rest[1:]
 		}
-		i, found := slices.BinarySearchFunc(merged, told.UID, func(m Message, uid uint32) int { return int(m.UID) - int(uid) })
-		if !found {
-			merged = slices.Insert(merged, i, told)
+		if m.UID != 0 && m.UID <= last {
+			return violation("%s: after QRESYNC message %d has UID %d, the one before %d", c.Name, i+1, m.UID, last)
 		}
-		if merged[i] = told; i > at {
-			return violation("%s: message %d has UID %d, which is number %d of those that can be there", c.Name, at+1, told.UID, i+1)
-		}
+		last = max(last, m.UID)
 	}
-	// A server may tell of the messages in the client's set only: then the new ones
-	// are the last, and only known to exist.
-	if more := len(s.Messages) - len(merged); more > 0 {
-		merged = append(merged, make([]Message, more)...)
+	if len(rest) > 0 {
+		return violation("%s: after QRESYNC %d messages that are known are not there (%v of %v)", c.Name, len(rest), (&Selected{Messages: rest}).UIDs(), s.UIDs())
 	}
-	if len(merged) != len(s.Messages) {
-		return violation("%s: after QRESYNC %d messages are known (%v), the mailbox has %d", c.Name, len(merged), (&Selected{Messages: merged}).UIDs(), len(s.Messages))
-	}
-	s.Messages = merged
 	return nil
 }
 

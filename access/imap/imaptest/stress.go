@@ -3,7 +3,6 @@ package imaptest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -107,15 +106,12 @@ func prepare(o *Options) error {
 		return err
 	}
 	for _, box := range o.Boxes {
-		if box == "INBOX" {
-			continue
+		r, err := c.Do("EXAMINE " + Quote(box))
+		if err == nil && r.Name != "OK" {
+			_, err = c.OK("CREATE " + Quote(box))
 		}
-		r, err := c.Do("CREATE " + Quote(box))
 		if err != nil {
 			return err
-		}
-		if r.Name != "OK" && r.CodeName() != "ALREADYEXISTS" {
-			return fmt.Errorf("CREATE: %v %s", &r.Response, r.Text)
 		}
 	}
 	return c.Logout()
