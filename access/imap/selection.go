@@ -9,12 +9,10 @@ type selection struct {
 	box      *mailbox.Mailbox
 	view     *mailbox.View
 	readOnly bool
-	// recent are the UIDs of which this session was told first, rising. The last range
-	// goes on to what has not come yet.
-	recent []mailbox.Range
-	saved  []mailbox.Range // UIDs that SEARCH saved (RFC 5182)
-	words  []string        // the mailbox's keywords that the client was told of
-	exists int             // messages that the client was told of
+	recent   []mailbox.Range // UIDs of which this session was told first, rising
+	saved    []mailbox.Range // UIDs that SEARCH saved (RFC 5182)
+	words    []string        // the mailbox's keywords that the client was told of
+	exists   int             // messages that the client was told of
 }
 
 // maxRecent bounds the ranges of recent messages: with more of them the oldest are
@@ -32,24 +30,24 @@ func (x *selection) isRecent(uid uint32) bool {
 	return false
 }
 
-// takeRecent makes what nobody was told of recent here. A session that only looks tells
-// of it too, but leaves it to the next (RFC 3501 section 6.3.2).
+// takeRecent makes recent here what no session was told of. One that only looks shows it
+// too, but leaves it to the next (RFC 3501 section 6.3.2).
 func (x *selection) takeRecent() {
+	var fresh mailbox.Range
 	if x.readOnly {
-		if len(x.recent) == 0 {
-			x.recent = append(x.recent, mailbox.Range{From: x.box.Status().RecentFrom, To: 1<<32 - 1})
-		}
+		status := x.box.Status()
+		fresh = mailbox.Range{From: status.RecentFrom, To: status.UIDNext - 1}
+	} else {
+		fresh = x.box.TakeRecent()
+	}
+	if fresh.From > fresh.To {
 		return
 	}
-	from := x.box.TakeRecent()
-	n := len(x.recent)
-	if n > 0 {
-		last := &x.recent[n-1]
-		if last.To >= from {
-			return // they are ours already
-		}
+	if n := len(x.recent); n > 0 && x.recent[n-1].To >= fresh.From-1 {
+		x.recent[n-1].To = max(x.recent[n-1].To, fresh.To)
+		return
 	}
-	x.recent = append(x.recent, mailbox.Range{From: from, To: 1<<32 - 1})
+	x.recent = append(x.recent, fresh)
 	if len(x.recent) > maxRecent {
 		x.recent = append(x.recent[:0], x.recent[1:]...)
 	}
@@ -60,11 +58,11 @@ func (x *selection) countRecent() int {
 	n := 0
 	for _, r := range x.recent {
 		i, _ := x.view.Find(r.From)
-		j := x.view.Len()
-		if r.To < 1<<32-1 {
-			j, _ = x.view.Find(r.To + 1)
+		j, found := x.view.Find(r.To)
+		if found {
+			j++
 		}
-		n += max(j-i, 0)
+		n += j - i
 	}
 	return n
 }

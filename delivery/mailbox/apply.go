@@ -118,6 +118,7 @@ func (ap *applier) touchBox(m *Mailbox) {
 		ap.boxes = append(ap.boxes, m)
 		m.a.dirty = append(m.a.dirty, m)
 	}
+	m.news = true
 	ap.touch(m.a)
 }
 

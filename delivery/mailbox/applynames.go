@@ -109,7 +109,9 @@ func (ap *applier) applyState(p *record.State) error {
 	if m == nil || err != nil {
 		return err
 	}
+	news := m.news || p.UIDNext > 0 || p.HighestModSeq > 0
 	ap.touchBox(m)
+	m.news = news // what is recent no longer is nobody's news
 	c := &m.counts
 	c.UIDNext, c.RecentFrom = max(c.UIDNext, p.UIDNext), max(c.RecentFrom, p.RecentFrom)
 	c.HighestModSeq, c.Floor = max(c.HighestModSeq, p.HighestModSeq), max(c.Floor, p.Floor)

@@ -16,6 +16,7 @@ type Mailbox struct {
 	words       []string // keywords by their number; "": defined by nothing yet
 	events      []event  // of the batch
 	touched     bool
+	news        bool // watchers are to be told of the batch
 	wordsChange bool
 	notesRow    notesMark
 

@@ -194,8 +194,10 @@ func TestImportKeepsNumbers(t *testing.T) {
 		t.Error(err)
 	}
 	deliver(t, s, "y", m)
-	if from := m.TakeRecent(); from != 1 {
-		t.Error(from)
+	told := 0
+	stop := m.Watch(func() { told++ })
+	if r := m.TakeRecent(); r != (mailbox.Range{From: 1, To: 71}) {
+		t.Error(r)
 	}
 	for round := range 2 {
 		m = box(t, a, "Old")
@@ -214,11 +216,14 @@ func TestImportKeepsNumbers(t *testing.T) {
 		}); err != nil || len(ids) != 2 || ids[0] != "old-id" || ids[1] == "" {
 			t.Errorf("round %d: %q, %v", round, ids, err)
 		}
-		if from := m.TakeRecent(); from != 72 {
-			t.Errorf("round %d: recent from %d", round, from)
+		if r := m.TakeRecent(); r != (mailbox.Range{From: 72, To: 71}) {
+			t.Errorf("round %d: recent %v", round, r)
 		}
 		v.Close()
 		closeStore(t, s)
+		if stop(); told > 0 {
+			t.Error("watchers were told of what is recent")
+		}
 		s = open(t, o)
 		a = account(t, s, "a@example")
 	}

@@ -151,19 +151,20 @@ func (m *Mailbox) SetUIDValidity(ctx context.Context, uidValidity uint32) error 
 	})
 }
 
-// TakeRecent returns the first UID that no session was told of as recent, and says
-// that the caller tells of all there are now (RFC 3501 section 2.3.2). It does not
-// wait for the disk: after a crash they may be recent once more.
-func (m *Mailbox) TakeRecent() (from uint32) {
+// TakeRecent returns the UIDs, none perhaps, that no session was told of as recent, and
+// says that the caller tells of them (RFC 3501 section 2.3.2). It does not wait for the
+// disk: after a crash they may be recent once more. It is no change that watchers are
+// told of.
+func (m *Mailbox) TakeRecent() Range {
 	a := m.a
 	if a.s.begin() != nil {
-		return 1<<32 - 1
+		return Range{1, 0}
 	}
 	defer a.s.leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	from = max(m.status.RecentFrom, m.recent)
-	if next := m.status.UIDNext; next > from && !m.gone {
+	from, next := max(m.status.RecentFrom, m.recent), m.status.UIDNext
+	if next > from && !m.gone {
 		m.recent = next
 		o := a.s.newOp(false)
 		o.head = record.AppendState(o.head, &record.State{Box: m.box(), RecentFrom: next})
@@ -171,7 +172,7 @@ func (m *Mailbox) TakeRecent() (from uint32) {
 		o.after = o.free
 		o.appendLazy()
 	}
-	return from
+	return Range{from, next - 1}
 }
 
 // normal returns ranges rising, without overlaps, and none beyond last.

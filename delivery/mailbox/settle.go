@@ -28,7 +28,7 @@ func (ap *applier) settle() {
 		a.dirty = a.dirty[:0]
 	}
 	for _, m := range ap.boxes {
-		m.touched = false
+		m.touched, m.news = false, false
 		clear(m.events)
 		m.events = m.events[:0]
 	}

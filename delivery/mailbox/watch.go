@@ -42,6 +42,9 @@ func (a *Account) tell() {
 	all := a.watchers
 	a.mu.Unlock()
 	for _, m := range a.dirty {
+		if !m.news {
+			continue
+		}
 		a.mu.Lock()
 		list := m.watchers
 		a.mu.Unlock()
