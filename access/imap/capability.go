@@ -2,6 +2,7 @@ package imap
 
 import (
 	"slices"
+	"strconv"
 
 	"postrider/access/imapwire"
 )
@@ -13,6 +14,8 @@ func capabilities() []string {
 		"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT", "UNAUTHENTICATE", "COMPRESS=DEFLATE",
 		"CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "MOVE", "PREVIEW", "SAVEDATE",
 		"ESEARCH", "SEARCHRES", "WITHIN", "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "INPROGRESS",
+		"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE", "CREATE-SPECIAL-USE", "LIST-STATUS", "STATUS=SIZE", "METADATA", "LIST-METADATA",
+		"QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "UIDPLUS", "MULTIAPPEND", "CATENATE", "BINARY", "REPLACE", "OBJECTID",
 	}
 }
 
@@ -45,6 +48,9 @@ func (s *session) appendCapability(b []byte) []byte {
 			b = append(b, ' ')
 		}
 		b = append(b, name...)
+	}
+	if s.offers("APPENDLIMIT") { // RFC 7889
+		b = strconv.AppendInt(append(b, " APPENDLIMIT="...), s.lim.AppendBytes, 10)
 	}
 	return b
 }

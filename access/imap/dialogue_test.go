@@ -23,6 +23,7 @@ import (
 //
 //	-- option WORD...       tls, requiretls, compress, special, disabled=CAPABILITY
 //	-- deliver BOX WORD...  a message arrives for each word, which is its subject
+//	-- quota BYTES MESSAGES the account has these limits from now on
 //	-- mail BOX NAME...     the messages in testdata/mail/NAME.eml arrive
 func TestDialogues(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
@@ -54,6 +55,8 @@ func playDialogue(t *testing.T, path string) {
 				for _, name := range words[2:] {
 					h.deliver(words[1], letter(t, name))
 				}
+			case words[0] == "quota" && len(words) == 3:
+				h.limit(words[1], words[2])
 			default:
 				return words[0] == "option"
 			}

@@ -44,6 +44,9 @@ func lookup(name []byte, uid bool) (entry, bool) {
 	if e, ok := lookupMessages(upper); ok {
 		return e, true
 	}
+	if e, ok := lookupFolders(upper); ok {
+		return e, true
+	}
 	if e, ok := lookupMailboxes(upper); ok {
 		return e, true
 	}
@@ -122,6 +125,8 @@ func lookupMessages(upper []byte) (entry, bool) {
 // lookupUID has the commands that follow "UID".
 func lookupUID(upper []byte) (entry, bool) {
 	switch string(upper) {
+	case "REPLACE":
+		return entry{do: (*session).uidReplace, in: selected}, true
 	case "FETCH":
 		return entry{do: (*session).fetch, in: selected}, true
 	case "STORE":

@@ -95,6 +95,10 @@ func (s *session) enter(mechanism string, user *auth.User) reply {
 		s.o.Sessions.leave(user.Name, s.Remote.Addr())
 		return s.trouble(err)
 	}
+	if err := furnish(s.ctx, a, s.o.Special); err != nil {
+		s.o.Sessions.leave(user.Name, s.Remote.Addr())
+		return s.trouble(err)
+	}
 	s.account, s.User, s.errors = a, user.Name, 0
 	if s.o.Disabled != nil {
 		s.off = s.o.Disabled(user.Name)

@@ -76,6 +76,7 @@ func (s *session) introduce(q *resync, status *mailbox.Status) error {
 	}
 	b = appendStatusCode(b, "UIDVALIDITY ", uint64(status.UIDValidity), "UIDs valid")
 	b = appendStatusCode(b, "UIDNEXT ", uint64(max(status.UIDNext, x.lastUID()+1)), "Predicted next UID")
+	b = append(appendMailboxID(append(b, "* OK [MAILBOXID ("...), x.box), ")] Its id\r\n"...) // RFC 8474 section 4.2
 	b = appendStatusCode(b, "HIGHESTMODSEQ ", status.HighestModSeq, "Highest")
 	s.add(b)
 	if q.qresync && q.validity == status.UIDValidity {

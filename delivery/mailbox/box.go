@@ -122,7 +122,9 @@ func (m *Mailbox) Deleted() bool {
 func (m *Mailbox) Status() Status {
 	m.a.mu.Lock()
 	defer m.a.mu.Unlock()
-	return m.status
+	st := m.status
+	st.RecentFrom = max(st.RecentFrom, m.recent) // which does not wait for the disk
+	return st
 }
 
 // Keywords appends the names of the keywords by their number to dst: first those in

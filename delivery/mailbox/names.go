@@ -20,6 +20,9 @@ const (
 	separator     = '/'
 )
 
+// BoxName returns a mailbox's name as it is kept, or ErrName for what none can have.
+func BoxName(name string) (string, error) { return boxName(name) }
+
 // boxName returns a mailbox's name as it is kept: in NFC, with INBOX in capitals.
 func boxName(name string) (string, error) {
 	name = norm.NFC.String(name)
