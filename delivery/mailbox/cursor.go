@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/rows"
+	"postrider/internal/message"
 )
 
 // Wanted says what a Cursor reads besides Meta.
@@ -16,6 +17,9 @@ type Wanted uint8
 const (
 	WantItems  Wanted = 1 << iota // Cursor.Items, without Prefix
 	WantPrefix                    // Items.Prefix
+	// WantLater makes Move read Meta alone: Header and Structure read the items, when
+	// they are called.
+	WantLater
 )
 
 // Cursor reads the messages of a view one after the other, whichever the caller
@@ -127,22 +131,61 @@ func (c *Cursor) Move(uid uint32) (bool, error) {
 		return false, indexError("read messages", err)
 	}
 	c.Meta.set(uid, &c.row)
+	if c.wanted&WantLater != 0 {
+		return true, nil
+	}
 	if c.wanted&WantItems != 0 {
 		if there, err := c.readItems(); !there || err != nil {
 			return false, err
 		}
 	}
+	return true, c.readPrefix()
+}
+
+// Header reads Items.Header and Items.Whole of the message that Move went to, and the
+// prefix if that is wanted, but nothing else of Items. It reports false when the text
+// has gone meanwhile.
+func (c *Cursor) Header() (bool, error) {
+	c.key = rows.ItemsKey(c.key[:0], c.row.Blob)
+	if c.items.find(c.key) {
+		if c.Items.rest = c.Items.parseHeader(c.items.it.Value()); c.Items.rest != nil {
+			return true, c.readPrefix()
+		}
+	}
+	if there, err := c.readItems(); !there || err != nil {
+		return false, err
+	}
+	c.Items.rest = nil
+	return true, c.readPrefix()
+}
+
+// Structure reads what Header left out.
+func (c *Cursor) Structure() error {
+	if c.Items.rest == nil {
+		return nil
+	}
+	if err := message.ParseStructure(c.Items.rest, &c.Items.Structure); err == nil {
+		c.Items.rest = nil
+		return nil
+	}
+	_, err := c.readItems()
+	return err
+}
+
+// readPrefix reads Items.Prefix, if it is wanted and there is one.
+func (c *Cursor) readPrefix() error {
 	c.Items.Prefix = nil
 	if c.wanted&WantPrefix != 0 && c.Meta.PrefixBytes > 0 {
-		c.key = rows.HeadKey(c.key[:0], m.a.id, m.id, uid)
+		m := c.v.m
+		c.key = rows.HeadKey(c.key[:0], m.a.id, m.id, c.Meta.UID)
 		if c.heads.find(c.key) {
 			var err error
 			if c.Items.Prefix, _, err = rows.ParseHead(c.heads.it.Value()); err != nil {
-				return false, indexError("read messages", err)
+				return indexError("read messages", err)
 			}
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // readItems reads the items of the text, or makes them; it reports false when the text

@@ -61,3 +61,49 @@ func TestCursor(t *testing.T) {
 		}
 	}
 }
+
+// A cursor that reads later has the same to tell, piece by piece.
+func TestCursorLater(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	in := box(t, account(t, s, "a@example"), "INBOX")
+	long := "Subject: long\r\nX-Long: " + strings.Repeat("x", 70<<10) + "\r\n\r\n"
+	texts := []string{"Subject: one\r\n\r\nbody\r\n", long + "body\r\n"}
+	for _, body := range texts { // DeliverEach leaves the making of items to who asks
+		d := mailbox.Delivery{Text: text(body), Targets: []mailbox.Target{{Mailbox: in, Prefix: []byte("X-For: a\r\n")}}}
+		if err := s.DeliverEach(t.Context(), &d, &mailbox.Delivery{Text: text(body), Targets: []mailbox.Target{{Mailbox: in}}})[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := in.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var c mailbox.Cursor
+	for range 2 {
+		if err := v.Cursor(&c, mailbox.WantItems|mailbox.WantPrefix|mailbox.WantLater); err != nil {
+			t.Fatal(err)
+		}
+		for uid := uint32(1); uid <= 4; uid++ {
+			if there, err := c.Move(uid); !there || err != nil {
+				t.Fatal(uid, there, err)
+			}
+			if there, err := c.Header(); !there || err != nil {
+				t.Fatal(uid, there, err)
+			}
+			body := texts[(uid-1)/2]
+			header, _, _ := strings.Cut(body, "body")
+			prefix := map[bool]string{true: "X-For: a\r\n"}[uid%2 == 1]
+			if c.Items.Whole != (uid < 3) || !strings.HasPrefix(header, string(c.Items.Header)) || string(c.Items.Prefix) != prefix {
+				t.Errorf("UID %d: %v, %.20q, %q", uid, c.Items.Whole, c.Items.Header, c.Items.Prefix)
+			}
+			if err := c.Structure(); err != nil || c.Items.SizeBytes != int64(len(body)) || len(c.Items.Parts) != 1 {
+				t.Errorf("UID %d: %v, %d octets, %d parts", uid, err, c.Items.SizeBytes, len(c.Items.Parts))
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

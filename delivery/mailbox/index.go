@@ -11,6 +11,12 @@ import (
 	"postrider/delivery/mailbox/internal/rows"
 )
 
+// indexBlockBytes is how much of the index is read at once. Searches and fetches go
+// through the headers of whole mailboxes, a kilobyte or more each, mostly in the order in
+// which they lie: of 100,000 messages in 131 ms, 168 ms with 16 KiB and some 400 ms with
+// Pebble's 4 KiB. A single row costs some 10 us more when its block is not in memory.
+const indexBlockBytes = 32 << 10
+
 // openIndex opens Pebble. It has no log of its own: what it lost in a crash is
 // brought in again from ours, since each of its batches says how far it goes, and
 // it writes them in their order.
@@ -85,6 +91,7 @@ func (s *Store) indexOptions() *pebble.Options {
 		Logger:                      (*indexLog)(s),
 	}
 	for i := range o.Levels {
+		o.Levels[i].BlockSize = indexBlockBytes
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most keys of deliveries that are looked for are not there
 	}
 	o.EventListener = &pebble.EventListener{

@@ -28,7 +28,8 @@ type Items struct {
 	Header []byte
 	Whole  bool
 
-	raw []byte
+	raw  []byte
+	rest []byte // of a row whose structure was not read yet; nil: it was
 }
 
 // itemizer makes items.
@@ -50,20 +51,27 @@ func (z *itemizer) appendItems(dst, start []byte) []byte {
 
 // parse reads a row; the slices alias it.
 func (it *Items) parse(row []byte) error {
-	if len(row) < 2 || row[0] != rows.Version {
+	rest := it.parseHeader(row)
+	if rest == nil {
 		return message.ErrStructure
+	}
+	return message.ParseStructure(rest, &it.Structure)
+}
+
+// parseHeader reads the header block of a row, and returns the structure behind it; nil:
+// the row is damaged.
+func (it *Items) parseHeader(row []byte) (rest []byte) {
+	if len(row) < 2 || row[0] != rows.Version {
+		return nil
 	}
 	n, w := binary.Uvarint(row[1:])
-	if w <= 0 || n > uint64(len(row)-1-w) {
-		return message.ErrStructure
+	if w <= 0 || n >= uint64(len(row)-1-w) {
+		return nil
 	}
 	row = row[1+w:]
-	it.Header = row[:n:n]
-	if err := message.ParseStructure(row[n:], &it.Structure); err != nil {
-		return err
-	}
-	it.Whole = int64(n) == it.HeaderBytes
-	return nil
+	it.Header, rest = row[:n:n], row[n:]
+	it.Whole = int64(n) == message.HeaderBytes(rest)
+	return rest
 }
 
 // itemize makes the items of an inline text ready to go with its record.

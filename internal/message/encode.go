@@ -75,6 +75,19 @@ func ParseStructure(src []byte, dst *Structure) error {
 	return nil
 }
 
+// HeaderBytes reads that of an encoded Structure alone, 0 when it is damaged.
+func HeaderBytes(src []byte) int64 {
+	if len(src) == 0 || src[0] != structureVersion {
+		return 0
+	}
+	r := structureReader{rest: src[1:], ok: true}
+	n := r.number(r.number(1 << 62))
+	if !r.ok {
+		return 0
+	}
+	return n
+}
+
 // structureReader reads numbers and pieces until one does not fit.
 type structureReader struct {
 	rest []byte

@@ -157,19 +157,23 @@ func (r *run) valueHolds(value, text []byte) bool {
 	return bytes.Contains(r.folded, text)
 }
 
-// prefixed reports that the lines before a text for one recipient may matter.
-func (p *Program) prefixed() bool {
+// wanted says what must be at hand of the messages in the index.
+func (p *Program) wanted() mailbox.Wanted {
+	if p.nodes[0].dear < costItems {
+		return 0
+	}
+	wanted := mailbox.WantItems
 	for i := range p.nodes {
 		switch p.nodes[i].op {
 		case opText:
-			return true
-		case opHeader:
+			wanted |= mailbox.WantPrefix
+		case opHeader: // what stands before the text for one recipient has none of the usual fields
 			switch string(p.bytes(p.nodes[i].name)) {
 			case "from", "to", "cc", "bcc", "subject":
 			default:
-				return true
+				wanted |= mailbox.WantPrefix
 			}
 		}
 	}
-	return false
+	return wanted
 }

@@ -86,8 +86,7 @@ func (f *Found) Each(do func(i uint32)) {
 const (
 	firstBlock = 256
 	block      = 4096
-	checkEvery = 256 // messages whose header is looked at
-	maxGap     = 64  // messages that are read over rather than seeked over
+	checkEvery = 256 // messages that were looked for in the index
 )
 
 // verdict is what is known of a message.
@@ -125,6 +124,7 @@ type run struct {
 
 	done, total int
 	mask, want  mailbox.Flags // what every match has in Flags
+	sweep       sweep
 	words       headerText
 	folded      []byte
 	text        textReader
@@ -136,6 +136,7 @@ func (p *Program) Run(scope *Scope, bound Bound, out *Found) error {
 	r := run{Program: p, scope: scope, view: scope.View, bound: bound, out: out}
 	p.bind(scope)
 	r.mask, r.want = p.required()
+	r.sweep = sweep{scope: scope, wanted: p.wanted(), visit: r.visit, total: scope.View.Len()}
 	r.total = r.view.Len()
 	err := r.blocks()
 	if bound.Last {
@@ -196,8 +197,8 @@ func (r *run) decide(from, to int) error {
 		return true
 	})
 	if waiting {
-		s := sweep{scope: r.scope, items: r.nodes[0].dear > costRow, prefix: r.prefixed(), visit: r.visit, done: r.done, total: r.total}
-		if err := s.over(r.block); err != nil {
+		r.sweep.done = r.done
+		if err := r.sweep.over(r.block); err != nil {
 			return err
 		}
 	}
@@ -220,18 +221,27 @@ func (r *run) give() {
 	}
 }
 
-// visit decides a candidate, whose row and perhaps header are at hand.
-func (r *run) visit(c *candidate, m *mailbox.Meta, it *mailbox.Items) error {
-	r.entry, r.index, r.meta, r.items, r.said = c.Entry, c.index, m, it, 0
-	c.is = r.eval(0, costRow)
-	if c.is == open && it != nil {
-		c.is = r.eval(0, costItems)
+// visit decides a candidate that the cursor is at.
+func (r *run) visit(c *candidate) error {
+	r.entry, r.index, r.meta, r.said = c.Entry, c.index, &r.sweep.cursor.Meta, 0
+	if c.is = r.eval(0, costRow); c.is != open {
+		return nil
 	}
-	if c.is == open {
-		if err := r.readText(); err != nil {
-			return err
-		}
-		c.is = r.eval(0, costText)
+	items, there, err := r.sweep.header()
+	if err != nil || !there {
+		c.is = never
+		return err
 	}
+	r.items = items
+	if c.is = r.eval(0, costItems); c.is != open {
+		return nil
+	}
+	if err := r.sweep.cursor.Structure(); err != nil {
+		return err
+	}
+	if err := r.readText(); err != nil {
+		return err
+	}
+	c.is = r.eval(0, costText)
 	return nil
 }

@@ -2,10 +2,23 @@ package search
 
 import "postrider/delivery/mailbox"
 
-// visitFound visits all messages of f with their rows, and with their headers when
-// items is set. The candidates' places count them.
+// visitFound visits all messages of f with their rows, and with what else the index
+// keeps of them when items is set. The candidates' places count them.
 func visitFound(scope *Scope, f *Found, items bool, visit func(*candidate, *mailbox.Meta, *mailbox.Items) error) error {
-	s := sweep{scope: scope, items: items, visit: visit, total: f.Count}
+	s := sweep{scope: scope, total: f.Count}
+	if items {
+		s.wanted = mailbox.WantItems
+	}
+	s.visit = func(c *candidate) error {
+		if !items {
+			return visit(c, &s.cursor.Meta, nil)
+		}
+		it, there, err := s.structure()
+		if err != nil || !there {
+			return err
+		}
+		return visit(c, &s.cursor.Meta, it)
+	}
 	list := make([]candidate, 0, min(block, f.Count))
 	for _, span := range f.Spans {
 		for from := span.From; from <= span.To; {
