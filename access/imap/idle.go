@@ -10,10 +10,11 @@ import (
 
 // idling is a session in IDLE (RFC 2177).
 type idling struct {
-	stop  func()    // ends the watch; nil: nothing is selected
-	until time.Time // when the client has been silent for too long
-	still time.Time // when the next sign of life is due
-	calm  bool      // the session has waited long enough to park
+	stop    func()    // ends the watch; nil: nothing is selected
+	until   time.Time // when the client has been silent for too long
+	still   time.Time // when the next sign of life is due
+	calm    bool      // the session has waited long enough to park
+	resumed bool      // it was parked, and has not looked yet what ended that
 }
 
 // startIdle does IDLE. The session goes on in idleOn.
@@ -83,9 +84,10 @@ func (s *session) idleWait() {
 		s.stop(byeDrain, wire.ReasonDrain)
 		return
 	}
-	if i.calm && s.idlePark() {
+	if i.calm && !i.resumed && s.idlePark() {
 		return
 	}
+	i.resumed = false
 	by := i.until
 	if i.still.Before(by) {
 		by = i.still

@@ -79,6 +79,9 @@ func (s *session) Resume() {
 	defer s.finish()
 	defer s.guard()
 	s.parked = false
+	if s.idle != nil {
+		s.idle.resumed = true
+	}
 	s.loop()
 }
 
