@@ -64,6 +64,7 @@ func playDialogue(t *testing.T, path string) {
 		},
 		Vary: func(line string) string {
 			line = capabilities.ReplaceAllString(line, "CAPABILITY $${*}$1")
+			line = emailID.ReplaceAllString(line, "EMAILID (M$${*})")
 			return varying.ReplaceAllString(line, "$1 $${N}")
 		},
 	})
@@ -71,6 +72,8 @@ func playDialogue(t *testing.T, path string) {
 
 // capabilities have a transcript of their own.
 var capabilities = regexp.MustCompile(`CAPABILITY IMAP4rev1[^]]*(\]|$)`)
+
+var emailID = regexp.MustCompile(`EMAILID \(M[0-9a-z-]+\)`)
 
 // varying is what differs from run to run.
 var varying = regexp.MustCompile(`(UIDVALIDITY|APPENDUID|COPYUID) [0-9]+`)

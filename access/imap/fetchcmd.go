@@ -76,7 +76,7 @@ func (f *fetcher) page() {
 	f.each(func(mailbox.Entry) { total++ })
 	from, to := f.plan.pageFrom-1, f.plan.pageTo
 	if f.plan.pageFrom < 0 { // from the end: -1 is the last
-		from, to = total+f.plan.pageFrom, total+f.plan.pageTo+1
+		from, to = total+f.plan.pageTo, total+f.plan.pageFrom+1
 	}
 	from, to = min(max(from, 0), total), min(max(to, 0), total)
 	var uids []mailbox.Range

@@ -56,6 +56,13 @@ func newHouse(t testing.TB, options ...func(o *imap.Options)) *house {
 		t.Fatal(err)
 	}
 	h := &house{t: t, store: store}
+	h.furnish(options...)
+	return h
+}
+
+// furnish fills in the options, and closes the store at the end of the test.
+func (h *house) furnish(options ...func(o *imap.Options)) {
+	t, store := h.t, h.store
 	h.o = &imap.Options{
 		Hostname: "mx.example", Store: store, ClearLogin: netip.Addr.IsLoopback, Open: h.open, Events: h.event,
 		Limits: imap.Limits{ConnectionsPerClient: -1, Connections: -1},
@@ -72,7 +79,6 @@ func newHouse(t testing.TB, options ...func(o *imap.Options)) *house {
 			t.Error(err)
 		}
 	})
-	return h
 }
 
 // clock is the time in the store: INTERNALDATE of messages that say nothing.
