@@ -48,8 +48,14 @@ type house struct {
 // newHouse opens a store and fills in what every test needs; options may change it.
 func newHouse(t testing.TB, options ...func(o *imap.Options)) *house {
 	t.Helper()
+	return newHouseOn(t, vfs.NewMem(), options...)
+}
+
+// newHouseOn is newHouse with the store on a file system.
+func newHouseOn(t testing.TB, fs vfs.FS, options ...func(o *imap.Options)) *house {
+	t.Helper()
 	store, err := mailbox.Open(mailbox.Options{
-		FS: vfs.NewMem(), Dir: "store", SegmentBytes: 1 << 20, ReserveBytes: -1,
+		FS: fs, Dir: "store", SegmentBytes: 1 << 20, ReserveBytes: -1,
 		MemTableBytes: 1 << 20, CacheBytes: 1 << 20, CompactEvery: -1, Vanished: 100, Clock: clock,
 	})
 	if err != nil {

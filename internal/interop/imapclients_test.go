@@ -31,7 +31,7 @@ except imaplib.IMAP4.error as e:
     assert "AUTHENTICATIONFAILED" in str(e), e
 ok(m.login(user, password))
 ok(m.create("Python"))
-assert b"Python" in b" ".join(ok(m.list("", "*")))
+assert b"Python" in b" ".join(ok(m.list('""', '"*"')))
 text = b"Subject: from python\r\n\r\n" + b"x" * 990 + b"\r\n\xfc\r\n"
 assert ok(m.append("Python", r"(\Seen)", imaplib.Time2Internaldate(1700000000), text))
 assert int(ok(m.select("Python"))[0]) == 1
