@@ -52,7 +52,7 @@ func (a *appending) url(m *appended) bool {
 		}
 		if h.Size > maxURL {
 			a.d.Seek(a.d.Offset() - h.Len)
-			return a.wrong(no("BADURL", "URL is too long"))
+			return a.wrong(no("LIMIT", "URL is too long"))
 		}
 		var b strings.Builder
 		if !a.stream(h, &b) {
