@@ -54,6 +54,7 @@ func (a *appending) file() reply {
 	}
 	s.appended += len(ds)
 	s.m.Appended.Add(int64(len(ds)))
+	s.added(a.box, uidsOf(ds))
 	return okRaw(a.appendUID(nil, ds), "APPEND completed")
 }
 
@@ -86,11 +87,18 @@ func (a *appending) appendUID(b []byte, ds []*mailbox.Delivery) []byte {
 	b = imapwire.AppendRange(b, a.box.Status().UIDValidity, a.box.Status().UIDValidity)
 	b = append(b, ' ')
 	var uids []imapwire.Range
-	for _, d := range ds {
-		uid := d.Targets[0].UID
-		uids = append(uids, imapwire.Range{From: uid, To: uid})
+	for _, r := range uidsOf(ds) {
+		uids = append(uids, imapwire.Range(r))
 	}
-	return imapwire.AppendSet(b, imapwire.Join(uids))
+	return imapwire.AppendSet(b, uids)
+}
+
+// uidsOf are those that deliveries have got, which rise.
+func uidsOf(ds []*mailbox.Delivery) (uids []mailbox.Range) {
+	for _, d := range ds {
+		uids = appendUID(uids, d.Targets[0].UID)
+	}
+	return uids
 }
 
 func (s *session) replace(c *command) reply { return s.replaceMessage(c, false) }
@@ -153,6 +161,7 @@ func (a *appending) replace(old uint32) reply {
 	s.appended++
 	s.expunged++
 	s.m.Appended.Add(1)
+	s.added(a.box, uidsOf(ds))
 	b := a.appendUID(append(s.room(), "* OK ["...), ds)
 	s.add(append(b, "] Replacement is there\r\n"...))
 	return ok("REPLACE completed")

@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -67,7 +66,8 @@ func (s *session) create(c *command) reply {
 	if err != nil {
 		return s.trouble(err)
 	}
-	s.sayNormalized(name, box.Name())
+	s.ownNames(kept)
+	s.sayNormalized(name, kept)
 	return okRaw(append(appendMailboxID([]byte("MAILBOXID ("), box), ')'), "CREATE completed") // RFC 8474 section 4.1
 }
 
@@ -159,6 +159,7 @@ func (s *session) delete(c *command) reply {
 	if err := s.account.Delete(s.ctx, name); err != nil {
 		return s.trouble(err)
 	}
+	s.ownNames(name)
 	if s.sel != nil && s.sel.box == box {
 		s.deselect()
 		s.w.AddString("* OK [CLOSED] Mailbox is closed\r\n")
@@ -192,6 +193,7 @@ func (s *session) rename(c *command) reply {
 	if err := s.account.Rename(s.ctx, from, kept); err != nil {
 		return s.trouble(err)
 	}
+	s.ownNames(from, kept)
 	if strings.EqualFold(from, inboxName) {
 		if err := s.keepMetadata(kept); err != nil {
 			return s.trouble(err)
@@ -233,39 +235,4 @@ func (s *session) keepMetadata(name string) error {
 		return err
 	}
 	return inbox.SetMetadata(s.ctx, notes)
-}
-
-func (s *session) subscribe(c *command) reply   { return s.subscription(c, true) }
-func (s *session) unsubscribe(c *command) reply { return s.subscription(c, false) }
-
-// subscription does SUBSCRIBE and UNSUBSCRIBE (RFC 9051 sections 6.3.7 and 6.3.8). The
-// mailbox need not exist, so that one which comes and goes stays subscribed to.
-func (s *session) subscription(c *command, on bool) reply {
-	name, r := s.takeName(c)
-	if !r.good() {
-		return r
-	}
-	if !c.bare() {
-		return bad(textArguments)
-	}
-	if err := s.account.Subscribe(s.ctx, name, on); err != nil {
-		return s.trouble(err)
-	}
-	if on {
-		return ok("SUBSCRIBE completed")
-	}
-	return ok("UNSUBSCRIBE completed")
-}
-
-// furnish gives an account, at the first login of its user, the mailboxes that clients
-// look for.
-func furnish(ctx context.Context, a *mailbox.Account, names []string) error {
-	if len(names) == 0 {
-		return nil
-	}
-	boxes := make([]mailbox.Info, 0, len(names))
-	for _, name := range names {
-		boxes = append(boxes, mailbox.Info{Name: name, Attributes: useOf([]byte(`\` + name))})
-	}
-	return a.Furnish(ctx, boxes)
 }

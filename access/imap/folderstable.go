@@ -32,6 +32,8 @@ func lookupFolders(upper []byte) (entry, bool) {
 		e.do = (*session).getMetadata
 	case "SETMETADATA":
 		e.do = (*session).setMetadata
+	case "NOTIFY":
+		e.do = (*session).notify
 	case "APPEND":
 		e.do = (*session).append
 	case "REPLACE":

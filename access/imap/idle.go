@@ -48,9 +48,7 @@ func (s *session) endIdle() {
 // idleOn waits for DONE, and tells of what happens meanwhile.
 func (s *session) idleOn() {
 	for !s.ended && !s.parked && s.idle != nil {
-		if s.sel != nil {
-			s.updates(true)
-		}
+		s.news(true)
 		if s.ended {
 			return
 		}

@@ -57,6 +57,11 @@ func (s *session) collect() *command {
 		if !s.makeRoom(b) {
 			return nil
 		}
+		if s.notifies != nil {
+			if s.news(false); s.ended {
+				return nil
+			}
+		}
 		if !s.wait(len(b) > 0, &grace) {
 			return nil
 		}

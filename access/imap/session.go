@@ -32,6 +32,8 @@ type session struct {
 	tag    []byte          // of the command in hand
 	idle   *idling         // nil: not in IDLE
 
+	notifies *notifying // nil: the client has not used NOTIFY
+
 	began time.Time // when the session did, for who is not logged in
 	heard time.Time // since when a command is awaited; zero: not yet
 	part  time.Time // since when a part of one is there; zero: none is
@@ -122,6 +124,7 @@ func (s *session) greet() {
 func (s *session) leave() {
 	s.Ended = s.w.Reason()
 	s.endIdle()
+	s.endNotify()
 	s.deselect()
 	s.logoff()
 }

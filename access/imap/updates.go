@@ -25,15 +25,17 @@ func (s *session) updates(expunge bool) { s.updatesBut(expunge, nil) }
 // returns true: what the command in hand has told already, or must not tell.
 func (s *session) updatesBut(expunge bool, own func(c mailbox.Change) bool) {
 	x := s.sel
-	if x.view.Fresh() && !x.box.Deleted() {
+	if (x.view.Fresh() || !s.tellsOf(notifyMessages)) && !x.box.Deleted() {
 		return
 	}
 	s.tellKeywords()
 	t := telling{s: s, own: own}
+	next := x.lastUID() + 1
 	x.view.Refresh(!expunge, t.tell)
 	t.flush()
 	if t.added {
 		s.tellExists()
+		s.fetchNew(next)
 	}
 	x.exists = x.view.Len()
 	if x.box.Deleted() && expunge {
@@ -66,7 +68,7 @@ func (t *telling) tell(c mailbox.Change) {
 	case mailbox.Expunged:
 		t.expunged(c)
 	case mailbox.Changed:
-		if t.own != nil && t.own(c) {
+		if t.own != nil && t.own(c) || !t.s.tellsOf(notifyFlags) {
 			return
 		}
 		t.flush()
@@ -117,7 +119,7 @@ func (s *session) tellFlags(index int, e mailbox.Entry) {
 	b := append(s.room(), "* "...)
 	b = strconv.AppendInt(b, int64(index)+1, 10)
 	b = append(b, " FETCH ("...)
-	if s.has(qresync | rev2) {
+	if s.has(qresync|rev2) || s.notifies != nil { // RFC 5465 section 5.1
 		b = append(b, "UID "...)
 		b = strconv.AppendUint(b, uint64(e.UID), 10)
 		b = append(b, ' ')
