@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,13 @@ import (
 	hash "postrider/internal/auth/password"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(memoryEnv); kind != "" {
+		serveIdle(kind)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // password is that of every user of the tests.
 const password = "correct horse"
@@ -69,13 +76,7 @@ func newHouseOn(t testing.TB, fs vfs.FS, options ...func(o *imap.Options)) *hous
 // furnish fills in the options, and closes the store at the end of the test.
 func (h *house) furnish(options ...func(o *imap.Options)) {
 	t, store := h.t, h.store
-	h.o = &imap.Options{
-		Hostname: "mx.example", Store: store, ClearLogin: netip.Addr.IsLoopback, Open: h.open, Events: h.event,
-		Limits: imap.Limits{ConnectionsPerClient: -1, Connections: -1},
-		Auth: auth.New(auth.Options{
-			Databases: []auth.Database{h}, Tokens: h, Domain: "mx.example", Limits: auth.Limits{Delay: -1},
-		}),
-	}
+	h.prepare()
 	for _, f := range options {
 		f(h.o)
 	}
@@ -85,6 +86,17 @@ func (h *house) furnish(options ...func(o *imap.Options)) {
 			t.Error(err)
 		}
 	})
+}
+
+// prepare fills in what every server needs.
+func (h *house) prepare() {
+	h.o = &imap.Options{
+		Hostname: "mx.example", Store: h.store, ClearLogin: netip.Addr.IsLoopback, Open: h.open, Events: h.event,
+		Limits: imap.Limits{ConnectionsPerClient: -1, Connections: -1},
+		Auth: auth.New(auth.Options{
+			Databases: []auth.Database{h}, Tokens: h, Domain: "mx.example", Limits: auth.Limits{Delay: -1},
+		}),
+	}
 }
 
 // clock is the time in the store: INTERNALDATE of messages that say nothing.
