@@ -11,7 +11,7 @@ import (
 // Each stands here only when all of it is there.
 func capabilities() []string {
 	return []string{
-		"IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT", "UNAUTHENTICATE", "COMPRESS=DEFLATE",
+		"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "UNSELECT", "UNAUTHENTICATE", "COMPRESS=DEFLATE",
 		"CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "MOVE", "PREVIEW", "SAVEDATE",
 		"ESEARCH", "SEARCHRES", "WITHIN", "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "INPROGRESS",
 		"NAMESPACE", "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE", "CREATE-SPECIAL-USE", "LIST-STATUS", "STATUS=SIZE", "METADATA", "LIST-METADATA",
@@ -19,15 +19,15 @@ func capabilities() []string {
 	}
 }
 
-// clearCapabilities are told to who is not logged in.
-const clearCapabilities = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE"
+// loginCapabilities are those of them that are told to who is not logged in.
+func loginCapabilities() []string { return capabilities()[:6] }
 
 // appendCapability appends "CAPABILITY ..." for the state that the session is in (RFC
 // 9051 section 6.1.1).
 func (s *session) appendCapability(b []byte) []byte {
 	b = append(b, "CAPABILITY "...)
 	if s.account == nil {
-		b = append(b, clearCapabilities...)
+		b = s.appendOffered(b, loginCapabilities())
 		if s.TLS == 0 && s.o.TLS != nil && !s.o.ImplicitTLS {
 			b = append(b, " STARTTLS"...)
 		}
@@ -40,17 +40,21 @@ func (s *session) appendCapability(b []byte) []byte {
 		}
 		return b
 	}
-	for i, name := range capabilities() {
-		if !s.offers(name) {
-			continue
-		}
-		if i > 0 {
-			b = append(b, ' ')
-		}
-		b = append(b, name...)
-	}
+	b = s.appendOffered(b, capabilities())
 	if s.offers("APPENDLIMIT") { // RFC 7889
 		b = strconv.AppendInt(append(b, " APPENDLIMIT="...), s.lim.AppendBytes, 10)
+	}
+	return b
+}
+
+// appendOffered appends those of names, of which the first is always offered, that the
+// user is offered.
+func (s *session) appendOffered(b []byte, names []string) []byte {
+	b = append(b, names[0]...)
+	for _, name := range names[1:] {
+		if s.offers(name) {
+			b = append(append(b, ' '), name...)
+		}
 	}
 	return b
 }
@@ -109,6 +113,8 @@ func (s *session) enableOne(name []byte) enabled {
 		bit, with = qresync, condstore
 	case imapwire.Is(name, "UTF8=ACCEPT") && s.offers("UTF8=ACCEPT"):
 		bit = utf8Accept
+	case imapwire.Is(name, "IMAP4REV2") && s.offers("IMAP4rev2"):
+		bit = rev2
 	}
 	s.enabled |= bit | with
 	return bit

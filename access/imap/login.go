@@ -100,9 +100,7 @@ func (s *session) enter(mechanism string, user *auth.User) reply {
 		return s.trouble(err)
 	}
 	s.account, s.User, s.errors = a, user.Name, 0
-	if s.o.Disabled != nil {
-		s.off = s.o.Disabled(user.Name)
-	}
+	s.withhold()
 	s.m.Logins.Add(1)
 	s.event(Event{Kind: Login, Mechanism: mechanism})
 	return okRaw(s.appendCapability(nil), "Logged in")

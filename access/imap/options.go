@@ -28,7 +28,8 @@ type Options struct {
 	// Sessions counts the sessions of each user, and is shared by all servers of one
 	// store. nil: Limits.SessionsPerUser has no effect.
 	Sessions *Sessions
-	// Disabled returns capabilities that a user is not offered, in capitals. nil: none.
+	// Disabled returns capabilities that a user, or "" who is not logged in yet, is not
+	// offered, in capitals. nil: none.
 	Disabled func(user string) []string
 	// TLS returns the configuration of the next handshake, so that certificates can
 	// change while sessions last. nil: STARTTLS is not offered.

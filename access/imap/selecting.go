@@ -70,8 +70,10 @@ func (s *session) introduce(q *resync, status *mailbox.Status) error {
 	s.sayFlags()
 	s.tellExists()
 	x.exists = x.view.Len()
-	b := s.room()
-	if first := x.firstUnseen(status); first > 0 && !s.has(rev2) {
+	b := s.w.BulkRoom(bulkLine)
+	if s.has(rev2) { // RFC 9051 section 6.3.2
+		b = append(imapwire.AppendMailbox(append(b, `* LIST () "/" `...), x.box.Name(), true), "\r\n"...)
+	} else if first := x.firstUnseen(status); first > 0 {
 		b = appendStatusCode(b, "UNSEEN ", uint64(first), "First unseen message")
 	}
 	b = appendStatusCode(b, "UIDVALIDITY ", uint64(status.UIDValidity), "UIDs valid")

@@ -68,6 +68,7 @@ func (s *session) run() {
 	defer s.finish()
 	defer s.guard()
 	s.began = time.Now()
+	s.withhold()
 	if s.o.ImplicitTLS && !s.handshake() {
 		s.ended = true
 		return
@@ -112,6 +113,13 @@ func (s *session) finish() {
 	}
 }
 
+// withhold notes what the user, or somebody who is not known yet, is not offered.
+func (s *session) withhold() {
+	if s.o.Disabled != nil {
+		s.off = s.o.Disabled(s.User)
+	}
+}
+
 func (s *session) greet() {
 	b := append(s.room(), "* OK ["...)
 	b = s.appendCapability(b)
@@ -136,7 +144,8 @@ func (s *session) logoff() {
 	}
 	s.o.Sessions.leave(s.User, s.Remote.Addr())
 	s.event(Event{Kind: Ended, Fetched: s.fetched, Appended: s.appended, Expunged: s.expunged, Commands: s.commands, Bytes: s.bytes})
-	s.account, s.User, s.off, s.enabled = nil, "", nil, 0
+	s.account, s.User, s.enabled = nil, "", 0
+	s.withhold()
 	s.fetched, s.appended, s.expunged, s.commands, s.bytes = 0, 0, 0, 0, 0
 }
 
