@@ -2,7 +2,9 @@
 // SMTP over many connections, and the relay delivers to a made-up world of a
 // thousand domains with name service of their own. Some of its servers greylist,
 // refuse, allow few connections or are slow, and one is dead. A tenth of the mail
-// is for users here, whose mailboxes are read by POP3. It ends with the account of every message: each was delivered, or its sender was told.
+// is for users here, whose mailboxes are read by POP3 and by IMAP, and one
+// of them is read while mail comes. It ends with the account of every message: each
+// was delivered, or its sender was told.
 //
 // # Concurrency
 //
@@ -94,6 +96,7 @@ func (o Options) settings(dir string, w *world) *config.Config {
 	cfg.Listeners = []config.Listener{
 		{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServiceRelay, TLS: config.TLSOptional},
 		{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServicePOP3, TLS: config.TLSOff},
+		{Address: anyPort, Network: "tcp", Host: anyPort, Service: config.ServiceIMAP, TLS: config.TLSOff},
 	}
 	cfg.Local.Domains = []string{homeDomain}
 	cfg.Users.File = filepath.Join(dir, "users")
@@ -112,8 +115,9 @@ func (o Options) settings(dir string, w *world) *config.Config {
 // the mailboxes.
 func (o Options) play(ctx context.Context, a *app.App, w *world) error {
 	local := o.Messages / homeShare
-	fmt.Fprintf(o.Out, "relay on %s, POP3 on %s, name service on %s; %d messages of 1 to 256 KiB over %d connections to %d domains, and %d to %d users here:\n%s\n",
-		a.Addresses()[0], a.Addresses()[1], w.resolver(), o.Messages-local, o.Connections, len(w.domains), local, homeUsers, w.describe())
+	h := &home{pop3: a.Addresses()[1], imap: a.Addresses()[2]}
+	fmt.Fprintf(o.Out, "relay on %s, POP3 on %s, IMAP on %s, name service on %s; %d messages of 1 to 256 KiB over %d connections to %d domains, and %d to %d users here:\n%s\n",
+		a.Addresses()[0], h.pop3, h.imap, w.resolver(), o.Messages-local, o.Connections, len(w.domains), local, homeUsers, w.describe())
 	domains, err := load.ParseDomains(recipients)
 	if err != nil {
 		return err
@@ -125,6 +129,9 @@ func (o Options) play(ctx context.Context, a *app.App, w *world) error {
 	}
 	near, err := o.generator(a, w, load.Options{Messages: local, Conns: few, FirstWorker: o.Connections, Domains: load.DomainList(homeDomain), Users: homeUsers})
 	if err != nil {
+		return err
+	}
+	if err := h.follow(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -140,11 +147,10 @@ func (o Options) play(ctx context.Context, a *app.App, w *world) error {
 	}()
 	s := o.watch(ctx, a, w, bar, result)
 	took := time.Since(began)
-	read, err := fetch(ctx, a.Addresses()[1], w.ledger)
-	if err != nil {
+	h.close()
+	if err := h.fetch(ctx, w.ledger, o.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Out, "%d messages, %.1f MB, were fetched from %d mailboxes by POP3, and have the bodies that were sent\n", read.texts-read.strangers, float64(read.bytes)/1e6, homeUsers)
 	return o.account(a, w, s, took)
 }
 
