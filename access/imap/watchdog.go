@@ -28,20 +28,21 @@ type watchdog struct {
 	began  time.Time
 	looked time.Time
 	tell   time.Time // when the client is told that it goes on
-	turn   bool      // the search has the turn
+	every  time.Duration
+	turn   bool // the search has the turn
 }
 
 func (g *watchdog) begin(s *session) {
 	if g.s == nil {
 		now := time.Now()
-		*g = watchdog{s: s, began: now, looked: now, tell: now.Add(s.lim.Progress / 2)}
+		*g = watchdog{s: s, began: now, looked: now, tell: now.Add(s.lim.Progress / 2), every: min(lookEvery, s.lim.Progress/2)}
 	}
 }
 
 // check is search.Scope.Check.
 func (g *watchdog) check(done, total int) error {
 	now := time.Now()
-	if now.Sub(g.looked) < lookEvery {
+	if now.Sub(g.looked) < g.every {
 		return nil
 	}
 	g.looked = now

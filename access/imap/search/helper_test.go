@@ -42,7 +42,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s, err := mailbox.Open(mailbox.Options{FS: vfs.NewMem(), Dir: "store", ReserveBytes: -1, CompactEvery: -1, SegmentBytes: 256 << 10, MemTableBytes: 256 << 10, CacheBytes: 1 << 20, Clock: func() time.Time { return now }})
+	s, err := mailbox.Open(mailbox.Options{FS: vfs.NewMem(), Dir: "store", ReserveBytes: -1, CompactEvery: -1, SegmentBytes: 256 << 10, MemTableBytes: 256 << 10, CacheBytes: 16 << 20, Clock: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,10 @@ func found(f *search.Found) string {
 }
 
 // parse parses a program.
-func parse(t testing.TB, keys string) *search.Program {
+func parse(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, keys string) *search.Program {
 	t.Helper()
 	var d imapwire.Decoder
 	d.Reset([]byte(keys))

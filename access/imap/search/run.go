@@ -161,7 +161,7 @@ func (r *run) blocks() error {
 			return err
 		}
 		r.done += n
-		if r.bound.Limit > 0 && r.out.Count >= r.bound.Limit {
+		if r.bound.Limit > 0 && r.out.Count >= r.bound.Limit || r.done == r.total {
 			return nil
 		}
 		if err := r.scope.check(r.done, r.total); err != nil {

@@ -7,9 +7,6 @@ import (
 	"math/bits"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/transform"
-
 	"postrider/delivery/mailbox"
 	"postrider/internal/message"
 )
@@ -27,8 +24,7 @@ type textReader struct {
 	raw     []byte // as it is stored
 	plain   []byte // without its transfer encoding
 	decoder message.Decoder
-	charset encoding.Encoding
-	toUTF8  *encoding.Decoder // of charset
+	charset *charset
 	utf8    []byte
 	left    int    // octets of utf8 that the next piece completes
 	window  []byte // folded: what was fed, and the end of what was fed before
@@ -143,14 +139,9 @@ func (r *run) begin(header []byte, e message.Encoding) {
 	t.window, t.left = t.window[:0], 0
 	var room [64]byte
 	value, _ := nextNamed(header, []byte("content-type"))
-	charset := r.words.charsets.find(message.AppendCharset(room[:0], r.words.text(value)))
-	if charset != t.charset {
-		if t.charset = charset; charset != nil {
-			t.toUTF8 = charset.NewDecoder()
-		}
-	}
-	if charset != nil {
-		t.toUTF8.Reset()
+	t.charset = r.words.charsets.find(message.AppendCharset(room[:0], r.words.text(value)))
+	if !t.charset.plain() {
+		t.charset.decoder.Reset()
 	}
 }
 
@@ -181,28 +172,18 @@ func (r *run) readBody(part *message.Part) error {
 
 // convert moves plain to utf8; what a character needs more of stays.
 func (t *textReader) convert(last bool) {
-	if t.charset == nil {
-		t.utf8 = append(t.utf8[:t.left], t.plain...)
+	t.utf8 = t.utf8[:t.left]
+	if t.charset.plain() {
+		t.utf8 = append(t.utf8, t.plain...)
 		t.plain = t.plain[:0]
 		return
 	}
-	t.utf8 = t.utf8[:t.left]
-	src := t.plain
-	for {
-		if cap(t.utf8)-len(t.utf8) < 2*len(src)+utf8.UTFMax {
-			t.utf8 = append(make([]byte, 0, len(t.utf8)+3*len(src)+pieceBytes), t.utf8...)
-		}
-		nDst, nSrc, err := t.toUTF8.Transform(t.utf8[len(t.utf8):cap(t.utf8)], src, last)
-		t.utf8 = t.utf8[:len(t.utf8)+nDst]
-		src = src[nSrc:]
-		if !errors.Is(err, transform.ErrShortDst) || nDst == 0 && nSrc == 0 {
-			break
-		}
+	var rest []byte
+	t.utf8, rest = t.charset.transform(t.utf8, t.plain, last)
+	if len(rest) > utf8.UTFMax {
+		rest = nil // a decoder that is stuck
 	}
-	t.plain = t.plain[:copy(t.plain, src)]
-	if len(t.plain) > utf8.UTFMax {
-		t.plain = t.plain[:0] // a decoder that is stuck
-	}
+	t.plain = t.plain[:copy(t.plain, rest)]
 }
 
 // fold brings utf8 into the window, behind the end of what is there, but for what the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 
 	"postrider/internal/message"
@@ -75,7 +74,7 @@ func (h *headerText) flush(dst, charset []byte) []byte {
 	if len(h.raw) == 0 {
 		return dst
 	}
-	dst = appendDecoded(dst, h.raw, h.charsets.find(charset))
+	dst = h.charsets.find(charset).append(dst, h.raw)
 	h.raw = h.raw[:0]
 	return dst
 }
@@ -174,16 +173,4 @@ func appendLatin(dst, p []byte) []byte {
 		dst = utf8.AppendRune(dst, charmap.Windows1252.DecodeByte(c))
 	}
 	return dst
-}
-
-// appendDecoded appends p, which is in the charset e, as UTF-8. nil: UTF-8, or not known.
-func appendDecoded(dst, p []byte, e encoding.Encoding) []byte {
-	if e == nil {
-		return appendUTF8(dst, p)
-	}
-	text, err := e.NewDecoder().Bytes(p)
-	if err != nil {
-		return appendUTF8(dst, p)
-	}
-	return append(dst, text...)
 }
