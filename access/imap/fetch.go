@@ -158,7 +158,7 @@ func (f *fetcher) look(uid uint32) (bool, error) {
 			return false, err
 		}
 		f.opened = true
-		if f.meta = &f.msg.Meta; needs&needItems == 0 {
+		if f.meta = &f.msg.Meta; needs&(needItems|needHeader) == 0 {
 			return true, nil
 		}
 	} else if needs == 0 {
@@ -182,7 +182,10 @@ func (f *fetcher) openCursor() error {
 	}
 	var wanted mailbox.Wanted
 	if f.plan.needs&needItems != 0 {
-		wanted |= mailbox.WantItems
+		wanted |= mailbox.WantStructure
+	}
+	if f.plan.needs&needHeader != 0 {
+		wanted |= mailbox.WantHeader
 	}
 	if f.plan.needs&needPrefix != 0 {
 		wanted |= mailbox.WantPrefix

@@ -26,7 +26,8 @@ type needs uint8
 
 const (
 	needMeta   needs = 1 << iota // the index's row of the message
-	needItems                    // what is kept of its text
+	needItems                    // the structure of its text
+	needHeader                   // the header of its text
 	needPrefix                   // what stands before the text for this recipient
 	needText                     // the text itself
 )
@@ -144,5 +145,5 @@ func (i *fetchItem) needs() needs {
 	case i.section == sectionText:
 		return needMeta | needItems | needText
 	}
-	return needMeta | needItems | needPrefix
+	return needMeta | needHeader | needPrefix
 }

@@ -1,8 +1,10 @@
 package imap
 
 import (
+	"cmp"
 	"errors"
 
+	"postrider/delivery/mailbox"
 	"postrider/internal/mail"
 	"postrider/internal/wire"
 )
@@ -24,7 +26,7 @@ func (f *fetcher) section(item *fetchItem) bool {
 			return true
 		}
 	}
-	if err := f.openText(); err != nil {
+	if err := f.openSection(item); err != nil {
 		f.nothing(item, err)
 		return true
 	}
@@ -38,6 +40,17 @@ func (f *fetcher) section(item *fetchItem) bool {
 		off, n = off+skip, min(n-skip, item.count)
 	}
 	return f.stream(item, off, n)
+}
+
+// openSection opens the text for a section. Where a message's header ends is not known
+// yet, when its start alone was looked at.
+func (f *fetcher) openSection(item *fetchItem) error {
+	if f.plan.needs&needItems == 0 && item.section != sectionWhole {
+		if there, err := f.cursor.Structure(); err != nil || !there {
+			return cmp.Or(err, mailbox.ErrNoMessage)
+		}
+	}
+	return f.openText()
 }
 
 // nothing appends NIL for an item: for a part that is not there, or one that could not
@@ -194,7 +207,7 @@ func (f *fetcher) lines(item *fetchItem, prefix []byte, before int, header []byt
 
 // readHeader reads the header that a section names.
 func (f *fetcher) readHeader(item *fetchItem) (header []byte, ok bool, err error) {
-	if err = f.openText(); err != nil {
+	if err = f.openSection(item); err != nil {
 		return nil, false, err
 	}
 	off, n, ok := f.locate(item)

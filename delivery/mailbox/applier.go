@@ -7,7 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/record"
-	"postrider/delivery/mailbox/internal/rows"
 	"postrider/internal/spool"
 )
 
@@ -214,8 +213,7 @@ func (ap *applier) one(o *op) {
 		return
 	}
 	if len(o.items) > 0 && ap.batch != nil {
-		ap.keyBuf = rows.ItemsKey(ap.keyBuf[:0], o.itemsFor)
-		ap.check(ap.batch.Set(ap.keyBuf, o.items, nil))
+		ap.check(ap.setItems(o))
 	}
 	for i, a := range o.accounts {
 		a.ended.bytes += o.reserved[i].bytes

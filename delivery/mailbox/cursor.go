@@ -7,7 +7,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/rows"
-	"postrider/internal/message"
 )
 
 // Wanted says what a Cursor reads besides Meta.
@@ -15,11 +14,14 @@ type Wanted uint8
 
 // What a Cursor may read.
 const (
-	WantItems  Wanted = 1 << iota // Cursor.Items, without Prefix
-	WantPrefix                    // Items.Prefix
+	WantHeader    Wanted = 1 << iota // Items.Header and Items.Whole
+	WantStructure                    // Items.Structure
+	WantPrefix                       // Items.Prefix
 	// WantLater makes Move read Meta alone: Header and Structure read the items, when
 	// they are called.
 	WantLater
+
+	WantItems = WantHeader | WantStructure
 )
 
 // Cursor reads the messages of a view one after the other, whichever the caller
@@ -32,6 +34,7 @@ type Cursor struct {
 	v       *View
 	wanted  Wanted
 	entries seeker
+	tops    seeker
 	items   seeker
 	heads   seeker
 	row     rows.Entry
@@ -81,27 +84,27 @@ func (v *View) Cursor(c *Cursor, wanted Wanted) error {
 	upper := rows.After(bytes.Clone(lower))
 	var err error
 	if c.entries.it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: bytes.Clone(lower), UpperBound: upper}); err != nil {
-		return c.failed(err)
-	}
-	if wanted&WantItems != 0 {
-		if c.items.it, err = s.db.NewIter(prefixBounds(rows.PrefixItems)); err != nil {
-			return c.failed(err)
-		}
-	}
-	if wanted&WantPrefix != 0 {
-		if c.heads.it, err = s.db.NewIter(prefixBounds(rows.PrefixHead)); err != nil {
-			return c.failed(err)
-		}
+		return indexError("read messages", errors.Join(err, c.Close()))
 	}
 	return nil
 }
 
-func prefixBounds(prefix byte) *pebble.IterOptions {
-	return &pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}}
-}
-
-func (c *Cursor) failed(err error) error {
-	return indexError("read messages", errors.Join(err, c.Close()))
+// look finds the row of c.key, and returns its value, nil when there is none. p goes
+// through the rows of a kind, whose keys begin with prefix.
+func (c *Cursor) look(p *seeker, prefix byte) (value []byte, err error) {
+	if p.it == nil {
+		bounds := pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}}
+		if p.it, err = c.v.m.a.s.db.NewIter(&bounds); err != nil {
+			return nil, indexError("read messages", err)
+		}
+	}
+	if p.find(c.key) {
+		return p.it.Value(), nil
+	}
+	if err := p.it.Error(); err != nil {
+		return nil, indexError("read messages", err)
+	}
+	return nil, nil
 }
 
 // Close ends the reading.
@@ -109,7 +112,7 @@ func (c *Cursor) Close() error {
 	if c.v == nil {
 		return nil
 	}
-	err := errors.Join(c.entries.close(), c.items.close(), c.heads.close())
+	err := errors.Join(c.entries.close(), c.tops.close(), c.items.close(), c.heads.close())
 	c.Items.Structure.Parts = c.Items.Structure.Parts[:0]
 	c.v.m.a.s.leave()
 	c.v = nil
@@ -134,8 +137,13 @@ func (c *Cursor) Move(uid uint32) (bool, error) {
 	if c.wanted&WantLater != 0 {
 		return true, nil
 	}
-	if c.wanted&WantItems != 0 {
-		if there, err := c.readItems(); !there || err != nil {
+	if c.wanted&WantHeader != 0 {
+		if there, err := c.readTop(); !there || err != nil {
+			return false, err
+		}
+	}
+	if c.wanted&WantStructure != 0 {
+		if there, err := c.Structure(); !there || err != nil {
 			return false, err
 		}
 	}
@@ -146,59 +154,56 @@ func (c *Cursor) Move(uid uint32) (bool, error) {
 // prefix if that is wanted, but nothing else of Items. It reports false when the text
 // has gone meanwhile.
 func (c *Cursor) Header() (bool, error) {
-	c.key = rows.ItemsKey(c.key[:0], c.row.Blob)
-	if c.items.find(c.key) {
-		if c.Items.rest = c.Items.parseHeader(c.items.it.Value()); c.Items.rest != nil {
-			return true, c.readPrefix()
-		}
-	}
-	if there, err := c.readItems(); !there || err != nil {
+	if there, err := c.readTop(); !there || err != nil {
 		return false, err
 	}
-	c.Items.rest = nil
 	return true, c.readPrefix()
 }
 
-// Structure reads what Header left out.
-func (c *Cursor) Structure() error {
-	if c.Items.rest == nil {
-		return nil
+// readTop reads the header of the text, or makes the items.
+func (c *Cursor) readTop() (bool, error) {
+	c.key = rows.TopKey(c.key[:0], c.row.Blob)
+	row, err := c.look(&c.tops, rows.PrefixTop)
+	if err != nil || row != nil && c.Items.parseTop(row) {
+		return err == nil, err
 	}
-	if err := message.ParseStructure(c.Items.rest, &c.Items.Structure); err == nil {
-		c.Items.rest = nil
-		return nil
+	return c.makeItems()
+}
+
+// Structure reads Items.Structure of the message that Move went to. It reports false
+// when the text has gone meanwhile.
+func (c *Cursor) Structure() (bool, error) {
+	c.key = rows.ItemsKey(c.key[:0], c.row.Blob)
+	row, err := c.look(&c.items, rows.PrefixItems)
+	if err != nil || row != nil && c.Items.parse(row) {
+		return err == nil, err
 	}
-	_, err := c.readItems()
-	return err
+	return c.makeItems()
+}
+
+// makeItems makes the items of a text that has none, all of them.
+func (c *Cursor) makeItems() (bool, error) {
+	err := c.v.m.a.s.makeItems(c.row.Blob, &c.Items)
+	if errors.Is(err, ErrNoMessage) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // readPrefix reads Items.Prefix, if it is wanted and there is one.
 func (c *Cursor) readPrefix() error {
 	c.Items.Prefix = nil
-	if c.wanted&WantPrefix != 0 && c.Meta.PrefixBytes > 0 {
-		m := c.v.m
-		c.key = rows.HeadKey(c.key[:0], m.a.id, m.id, c.Meta.UID)
-		if c.heads.find(c.key) {
-			var err error
-			if c.Items.Prefix, _, err = rows.ParseHead(c.heads.it.Value()); err != nil {
-				return indexError("read messages", err)
-			}
-		}
+	if c.wanted&WantPrefix == 0 || c.Meta.PrefixBytes == 0 {
+		return nil
+	}
+	m := c.v.m
+	c.key = rows.HeadKey(c.key[:0], m.a.id, m.id, c.Meta.UID)
+	row, err := c.look(&c.heads, rows.PrefixHead)
+	if err != nil || row == nil {
+		return err
+	}
+	if c.Items.Prefix, _, err = rows.ParseHead(row); err != nil {
+		return indexError("read messages", err)
 	}
 	return nil
-}
-
-// readItems reads the items of the text, or makes them; it reports false when the text
-// has gone meanwhile.
-func (c *Cursor) readItems() (bool, error) {
-	s := c.v.m.a.s
-	c.key = rows.ItemsKey(c.key[:0], c.row.Blob)
-	if c.items.find(c.key) && c.Items.parse(c.items.it.Value()) == nil {
-		return true, nil
-	}
-	err := s.makeItems(c.row.Blob, &c.Items)
-	if errors.Is(err, ErrNoMessage) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -1,13 +1,10 @@
 package mailbox
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/delivery/mailbox/internal/rows"
 	"postrider/internal/bufpool"
@@ -28,8 +25,7 @@ type Items struct {
 	Header []byte
 	Whole  bool
 
-	raw  []byte
-	rest []byte // of a row whose structure was not read yet; nil: it was
+	raw []byte
 }
 
 // itemizer makes items.
@@ -40,38 +36,32 @@ type itemizer struct {
 
 var itemizers = sync.Pool{New: func() any { return &itemizer{} }}
 
-// appendItems appends the row of a text that was written to z.
-func (z *itemizer) appendItems(dst, start []byte) []byte {
+// appendItems appends the two rows of a text that was written to z: that of its header,
+// whose end is returned, and that of its structure.
+func (z *itemizer) appendItems(dst, start []byte) (out []byte, topLen int) {
 	z.s.Finish(&z.d)
 	header := start[:min(z.d.HeaderBytes, maxHeaderCopy, int64(len(start)))]
-	dst = binary.AppendUvarint(append(dst, rows.Version), uint64(len(header)))
-	dst = append(dst, header...)
-	return message.AppendStructure(dst, &z.d)
+	whole := byte(0)
+	if int64(len(header)) == z.d.HeaderBytes {
+		whole = 1
+	}
+	dst = append(append(dst, rows.Version, whole), header...)
+	topLen = len(dst)
+	return message.AppendStructure(append(dst, rows.Version), &z.d), topLen
 }
 
-// parse reads a row; the slices alias it.
-func (it *Items) parse(row []byte) error {
-	rest := it.parseHeader(row)
-	if rest == nil {
-		return message.ErrStructure
+// parseTop reads the row of a header, which Header aliases then.
+func (it *Items) parseTop(row []byte) bool {
+	if len(row) < 2 || row[0] != rows.Version || row[1] > 1 {
+		return false
 	}
-	return message.ParseStructure(rest, &it.Structure)
+	it.Header, it.Whole = row[2:len(row):len(row)], row[1] == 1
+	return true
 }
 
-// parseHeader reads the header block of a row, and returns the structure behind it; nil:
-// the row is damaged.
-func (it *Items) parseHeader(row []byte) (rest []byte) {
-	if len(row) < 2 || row[0] != rows.Version {
-		return nil
-	}
-	n, w := binary.Uvarint(row[1:])
-	if w <= 0 || n >= uint64(len(row)-1-w) {
-		return nil
-	}
-	row = row[1+w:]
-	it.Header, rest = row[:n:n], row[n:]
-	it.Whole = int64(n) == message.HeaderBytes(rest)
-	return rest
+// parse reads the row of a structure; the slices alias it.
+func (it *Items) parse(row []byte) bool {
+	return len(row) > 1 && row[0] == rows.Version && message.ParseStructure(row[1:], &it.Structure) == nil
 }
 
 // itemize makes the items of an inline text ready to go with its record.
@@ -84,7 +74,7 @@ func (f *filing) itemize() {
 	defer itemizers.Put(z)
 	z.s.Reset()
 	_, _ = z.s.Write(t.bytes) // never fails
-	f.o.items = z.appendItems(f.o.items[:0], t.bytes)
+	f.o.items, f.o.topLen = z.appendItems(f.o.items[:0], t.bytes)
 	f.o.itemsFor = t.blob.ID
 }
 
@@ -97,14 +87,21 @@ func (v *View) Items(id EmailID, it *Items) error {
 	}
 	defer s.leave()
 	it.Prefix = nil
-	found, err := get(s.db, rows.ItemsKey(nil, id.Blob), func(row []byte) error {
-		it.raw = append(it.raw[:0], row...)
+	it.raw = it.raw[:0]
+	keep := func(row []byte) error {
+		it.raw = append(it.raw, row...)
 		return nil
-	})
+	}
+	top, err := get(s.db, rows.TopKey(nil, id.Blob), keep)
 	if err != nil {
 		return err
 	}
-	if found && it.parse(it.raw) == nil {
+	n := len(it.raw)
+	found, err := get(s.db, rows.ItemsKey(nil, id.Blob), keep)
+	if err != nil {
+		return err
+	}
+	if top && found && it.parseTop(it.raw[:n]) && it.parse(it.raw[n:]) {
 		return nil
 	}
 	return s.makeItems(id.Blob, it)
@@ -135,12 +132,16 @@ func (s *Store) makeItems(blob uint64, it *Items) error {
 		off += int64(n)
 	}
 	o := s.newOp(false)
-	o.items = z.appendItems(o.items[:0], start)
+	o.items, o.topLen = z.appendItems(o.items[:0], start)
 	o.itemsFor, o.local = blob, true
 	it.raw = append(it.raw[:0], o.items...)
+	n := o.topLen
 	o.after = o.free
 	s.ap.put(o)
-	return it.parse(it.raw)
+	if !it.parseTop(it.raw[:n]) || !it.parse(it.raw[n:]) {
+		return message.ErrStructure
+	}
+	return nil
 }
 
 // applyItems keeps items that were made late, if their text is still there.
@@ -150,56 +151,18 @@ func (ap *applier) applyItems(o *op) {
 	}
 	b, err := ap.blob(o.itemsFor)
 	if err == nil && b.row.Refs > 0 {
-		ap.keyBuf = rows.ItemsKey(ap.keyBuf[:0], o.itemsFor)
-		err = ap.batch.Set(ap.keyBuf, o.items, nil)
+		err = ap.setItems(o)
 	}
 	ap.check(err)
 	ap.ready = append(ap.ready, o)
 }
 
-// ScanItems is Scan with the items of each message, and with its prefix when that is
-// asked for. Both arguments of f are valid during the call.
-func (v *View) ScanItems(from, to uint32, prefix bool, f func(*Meta, *Items) bool) error {
-	s := v.m.a.s
-	if err := s.begin(); err != nil {
+// setItems writes the rows of a text's items.
+func (ap *applier) setItems(o *op) error {
+	ap.keyBuf = rows.TopKey(ap.keyBuf[:0], o.itemsFor)
+	if err := ap.batch.Set(ap.keyBuf, o.items[:o.topLen], nil); err != nil {
 		return err
 	}
-	defer s.leave()
-	items, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rows.PrefixItems}, UpperBound: []byte{rows.PrefixItems + 1}})
-	if err != nil {
-		return indexError("read items", err)
-	}
-	heads, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rows.PrefixHead}, UpperBound: []byte{rows.PrefixHead + 1}})
-	if err != nil {
-		return indexError("read prefixes", errors.Join(err, items.Close()))
-	}
-	var it Items
-	var key []byte
-	var inner error
-	err = v.Scan(from, to, func(m *Meta) bool {
-		key = rows.ItemsKey(key[:0], m.EmailID.Blob)
-		if !seek(items, key) || it.parse(items.Value()) != nil {
-			if inner = s.makeItems(m.EmailID.Blob, &it); errors.Is(inner, ErrNoMessage) {
-				inner = nil
-				return true // gone meanwhile
-			}
-		}
-		it.Prefix = nil
-		if prefix && m.PrefixBytes > 0 && inner == nil {
-			key = rows.HeadKey(key[:0], v.m.a.id, v.m.id, m.UID)
-			if seek(heads, key) {
-				it.Prefix, _, inner = rows.ParseHead(heads.Value())
-			}
-		}
-		return inner == nil && f(m, &it)
-	})
-	if err = errors.Join(err, inner, items.Error(), heads.Error(), items.Close(), heads.Close()); err != nil {
-		return indexError("read items", err)
-	}
-	return nil
-}
-
-// seek finds a key.
-func seek(it *pebble.Iterator, key []byte) bool {
-	return it.SeekGE(key) && string(it.Key()) == string(key)
+	ap.keyBuf = rows.ItemsKey(ap.keyBuf[:0], o.itemsFor)
+	return ap.batch.Set(ap.keyBuf, o.items[o.topLen:], nil)
 }

@@ -27,7 +27,8 @@ type op struct {
 	accounts []*Account
 	reserved []reservation // of each of accounts
 
-	items    []byte // structure of the inline text; empty: to be made when somebody asks
+	items    []byte // rows of the inline text's header and structure; empty: to be made when somebody asks
+	topLen   int    // of them: the header's
 	itemsFor uint64 // its blob
 	local    bool   // nothing but items: it does not go through the log
 	undo     func() // see Account.alter

@@ -101,6 +101,9 @@ func (ap *applier) writeBlob(b *pebble.Batch, id uint64, blob *blobState) error 
 	if err := b.Delete(ap.keyBuf, nil); err != nil {
 		return err
 	}
+	if err := b.Delete(rows.TopKey(ap.keyBuf[:0], id), nil); err != nil {
+		return err
+	}
 	return b.Delete(rows.ItemsKey(ap.keyBuf[:0], id), nil)
 }
 

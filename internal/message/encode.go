@@ -7,7 +7,7 @@ import (
 )
 
 // structureVersion is the first octet of an encoded Structure.
-const structureVersion = 1
+const structureVersion = 2
 
 // ErrStructure reports bytes that are no encoded Structure of a version that is
 // known. What they told of can be made again from the text.
@@ -20,8 +20,9 @@ func AppendStructure(dst []byte, s *Structure) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.SizeBytes))
 	dst = binary.AppendUvarint(dst, uint64(s.HeaderBytes))
 	dst = binary.AppendUvarint(dst, uint64(s.Lines))
-	for _, item := range [...][]byte{s.Envelope, s.Body, s.BodyStructure, s.Preview, s.MessageID, s.InReplyTo, s.References} {
-		dst = append(binary.AppendUvarint(dst, uint64(len(item))), item...)
+	items := [...][]byte{s.Envelope, s.Body, s.BodyStructure, s.Preview, s.MessageID, s.InReplyTo, s.References}
+	for _, item := range items {
+		dst = binary.AppendUvarint(dst, uint64(len(item)))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.Parts)))
 	last := int64(0)
@@ -35,12 +36,18 @@ func AppendStructure(dst []byte, s *Structure) []byte {
 		dst = binary.AppendUvarint(dst, uint64(p.Lines))
 		last = p.HeaderOff
 	}
+	for _, item := range items {
+		dst = append(dst, item...)
+	}
 	return dst
 }
 
 // ParseStructure reads what AppendStructure wrote. The byte slices of dst alias
 // src; Parts is dst's own memory, used again. It takes src as it is found on a
 // disk: whatever it holds, the offsets are in order and within SizeBytes.
+//
+// It looks at the start of src alone: what is in the slices need not be in the
+// processor's cache, which matters where a mailbox is gone through for one of them.
 func ParseStructure(src []byte, dst *Structure) error {
 	if len(src) == 0 || src[0] != structureVersion {
 		return ErrStructure
@@ -49,9 +56,23 @@ func ParseStructure(src []byte, dst *Structure) error {
 	dst.SizeBytes = r.number(1 << 62)
 	dst.HeaderBytes = r.number(dst.SizeBytes)
 	dst.Lines = r.number(dst.SizeBytes)
-	for _, item := range [...]*[]byte{&dst.Envelope, &dst.Body, &dst.BodyStructure, &dst.Preview, &dst.MessageID, &dst.InReplyTo, &dst.References} {
-		*item = r.bytes()
+	items := [...]*[]byte{&dst.Envelope, &dst.Body, &dst.BodyStructure, &dst.Preview, &dst.MessageID, &dst.InReplyTo, &dst.References}
+	var lengths [len(items)]int64
+	for i := range lengths {
+		lengths[i] = r.number(int64(len(src)))
 	}
+	r.parts(dst)
+	for i, item := range items {
+		*item = r.bytes(lengths[i])
+	}
+	if !r.ok || len(r.rest) != 0 {
+		return fmt.Errorf("%w: damaged", ErrStructure)
+	}
+	return nil
+}
+
+// parts reads the parts, of which there is one at least.
+func (r *structureReader) parts(dst *Structure) {
 	n := r.number(partsMax)
 	dst.Parts = dst.Parts[:0]
 	last := int64(0)
@@ -69,23 +90,7 @@ func ParseStructure(src []byte, dst *Structure) error {
 		last = p.HeaderOff
 		dst.Parts = append(dst.Parts, p)
 	}
-	if !r.ok || n == 0 || len(r.rest) != 0 {
-		return fmt.Errorf("%w: damaged", ErrStructure)
-	}
-	return nil
-}
-
-// HeaderBytes reads that of an encoded Structure alone, 0 when it is damaged.
-func HeaderBytes(src []byte) int64 {
-	if len(src) == 0 || src[0] != structureVersion {
-		return 0
-	}
-	r := structureReader{rest: src[1:], ok: true}
-	n := r.number(r.number(1 << 62))
-	if !r.ok {
-		return 0
-	}
-	return n
+	r.ok = r.ok && n > 0
 }
 
 // structureReader reads numbers and pieces until one does not fit.
@@ -114,9 +119,8 @@ func (r *structureReader) octet() byte {
 	return c
 }
 
-func (r *structureReader) bytes() []byte {
-	n := r.number(int64(len(r.rest)))
-	if int64(len(r.rest)) < n { // the number itself took some
+func (r *structureReader) bytes(n int64) []byte {
+	if int64(len(r.rest)) < n {
 		r.ok = false
 		return nil
 	}

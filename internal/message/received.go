@@ -10,14 +10,15 @@
 // # Format
 //
 // A Structure rests on disk as AppendStructure writes it: an octet with the
-// version, 1; then as unsigned varints the octets of the text, those of its header
-// and its line ends; ENVELOPE, BODY, BODYSTRUCTURE, preview, Message-ID,
-// In-Reply-To and References, each behind its length as a varint; the number of
-// parts; and for each part an octet with its kind in the low and its encoding in
-// the high four bits, and varints: how many parts before it its parent stands, its
-// header's offset counted from that of the part before it, the octets of its
-// header, those of its body, and the line ends in that. All of it can be made
-// again from the text.
+// version, 2; then as unsigned varints the octets of the text, those of its header
+// and its line ends, and the lengths of ENVELOPE, BODY, BODYSTRUCTURE, preview,
+// Message-ID, In-Reply-To and References; the number of parts; for each part an
+// octet with its kind in the low and its encoding in the high four bits, and
+// varints: how many parts before it its parent stands, its header's offset counted
+// from that of the part before it, the octets of its header, those of its body, and
+// the line ends in that; and last what the lengths were of, one behind the other.
+// All of it can be made again from the text; version 1, which had each length
+// before what it is of, is.
 //
 // # Concurrency
 //

@@ -61,7 +61,7 @@ func (s *sweep) header() (*mailbox.Items, bool, error) {
 func (s *sweep) structure() (*mailbox.Items, bool, error) {
 	it, there, err := s.header()
 	if there && err == nil {
-		err = s.cursor.Structure()
+		there, err = s.cursor.Structure()
 	}
 	return it, there, err
 }

@@ -236,7 +236,8 @@ func (r *run) visit(c *candidate) error {
 	if c.is = r.eval(0, costItems); c.is != open {
 		return nil
 	}
-	if err := r.sweep.cursor.Structure(); err != nil {
+	if there, err := r.sweep.cursor.Structure(); err != nil || !there {
+		c.is = never
 		return err
 	}
 	if err := r.readText(); err != nil {

@@ -34,6 +34,7 @@ const (
 	PrefixVanished = 'v' // account, mailbox, mod-sequence -> ranges
 	PrefixBlob     = 'b' // blob -> Blob
 	PrefixItems    = 'e' // blob -> structure
+	PrefixTop      = 't' // blob -> header block
 	PrefixLive     = 'g' // generation -> live bytes
 	PrefixKey      = 'd' // id, recipient, account, mailbox -> uid
 	PrefixValidity = 'i' // account, UIDVALIDITY, name -> the mailbox that has or had both
@@ -150,6 +151,11 @@ func AccountID(key []byte) uint32 {
 // ItemsKey appends the key of a blob's structure.
 func ItemsKey(dst []byte, blob uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, PrefixItems), blob)
+}
+
+// TopKey appends the key of a blob's header block.
+func TopKey(dst []byte, blob uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, PrefixTop), blob)
 }
 
 // LiveKey appends the key of a generation's live bytes.
