@@ -75,7 +75,7 @@ func stubEngineOn(t *testing.T, fs vfs.FS, hop *stubHop, n int, ahead *atomic.In
 func stubOptions(fs vfs.FS, hop *stubHop, log *maillog.Log, ahead *atomic.Int64, change ...func(*queue.Options)) Options {
 	to := mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}
 	o := Options{
-		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
+		Queue:   queue.Options{FS: fs, Dir: "q", SegmentBytes: 256 << 10},
 		Rules:   &Rules{Access: policy.New(policy.Options{RelayDomains: []string{"x.example"}}), Routes: route.New(route.Options{Rules: []route.Rule{{Domain: "*", Hop: to}}})},
 		SMTP:    hop,
 		Log:     log,

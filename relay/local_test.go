@@ -164,7 +164,7 @@ func newHome(t *testing.T, fs vfs.FS, b *boxes, change func(*Options)) *home {
 	access := policy.New(policy.Options{LocalDomains: []string{"box.example"}, RelayDomains: []string{"far.example"}})
 	routes := route.New(route.Options{Local: []string{"box.example"}, Rules: []route.Rule{{Domain: "far.example", Hop: mail.Hop{Kind: mail.HopSMTP, Network: "tcp", Address: "192.0.2.1:25"}}}})
 	o := Options{
-		Hostname: "box.example", Queue: queue.Options{FS: fs, Dir: "q", SegmentBytes: 4 << 20, LargeBytes: 64 << 10},
+		Hostname: "box.example", Queue: queue.Options{FS: fs, Dir: "q", SegmentBytes: 512 << 10, LargeBytes: 64 << 10},
 		Rules: &Rules{Access: access, Routes: routes},
 		SMTP:  h.mx, Local: b, Log: log, Metrics: metrics.New("test", time.Now()), ClockKept: func() bool { return true },
 	}

@@ -62,7 +62,7 @@ func openHome(t *testing.T, fs vfs.FS) *realHome {
 	h := &realHome{}
 	var err error
 	h.store, err = mailbox.Open(mailbox.Options{
-		FS: fs, Dir: "m", SegmentBytes: 1 << 20, ReserveBytes: -1, MemTableBytes: 256 << 10, CacheBytes: 1 << 20,
+		FS: fs, Dir: "m", SegmentBytes: 256 << 10, ReserveBytes: -1, MemTableBytes: 256 << 10, CacheBytes: 1 << 20,
 		DiskFree: func() (uint64, error) { return 1 << 40, nil },
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func openHome(t *testing.T, fs vfs.FS) *realHome {
 		t.Fatal(err)
 	}
 	h.e, err = Open(t.Context(), Options{
-		Hostname: "box.example", Queue: queue.Options{FS: fs, Dir: "q", SegmentBytes: 1 << 20},
+		Hostname: "box.example", Queue: queue.Options{FS: fs, Dir: "q", SegmentBytes: 256 << 10},
 		Rules: &Rules{
 			Access: policy.New(policy.Options{LocalDomains: []string{"box.example"}}),
 			Routes: route.New(route.Options{Local: []string{"box.example"}}),

@@ -228,7 +228,7 @@ func newRelayWorld(t testing.TB, hosts int, mx *fakeMX, change func(*Options)) *
 	}
 	o := Options{
 		Hostname: "relay.example",
-		Queue:    queue.Options{FS: w.fs, Dir: "q", SegmentBytes: 4 << 20},
+		Queue:    queue.Options{FS: w.fs, Dir: "q", SegmentBytes: 512 << 10},
 		Rules: &Rules{
 			Access: policy.New(policy.Options{}), Routes: route.New(route.Options{}),
 			Sites: &site.Options{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("198.51.0.0/16")}},
