@@ -20,10 +20,13 @@ import (
 	"postrider/internal/dns/dnstest"
 )
 
-// startTarget starts a server, which ends with the test, in a new folder.
+// startTarget starts a server, which ends with the test, in a new folder unless one
+// is given.
 func startTarget(t *testing.T, name string, need target.Need) target.Instance {
 	t.Helper()
-	need.Dir = sharedDir(t)
+	if need.Dir == "" {
+		need.Dir = sharedDir(t)
+	}
 	tg, err := target.Parse(name, target.Options{Postrider: binary(t, "postrider"), PeerRoot: peerRoot(t)})
 	if err != nil {
 		t.Fatal(err)
