@@ -229,8 +229,8 @@ func (a *appending) take(m *appended, binary bool, p []byte) {
 		p, m.cr = p[i+1:], false
 	}
 	if len(p) > 0 {
-		a.write(m, p)
 		m.cr = p[len(p)-1] == '\r'
+		a.write(m, p)
 	}
 }
 

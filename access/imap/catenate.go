@@ -162,8 +162,8 @@ func (a *appending) copyOctets(m *appended, msg *mailbox.Message, off, n int64) 
 		if k == 0 {
 			return errors.Join(mail.ErrCorrupt, err)
 		}
-		a.write(m, p[:k])
 		m.cr = p[k-1] == '\r'
+		a.write(m, p[:k])
 		off, n = off+int64(k), n-int64(k)
 	}
 	return nil

@@ -161,9 +161,16 @@ type statusCounts struct {
 
 // countStatus looks at messages for those, if any can count.
 func countStatus(box *mailbox.Mailbox, st *mailbox.Status, items statusItems) (counts statusCounts, err error) {
-	recent := items&statusRecent != 0 && st.RecentFrom < st.UIDNext && st.Messages > 0
-	deleted := items&statusDeletedStorage != 0 && st.Deleted > 0
-	if !recent && !deleted {
+	switch {
+	case items&statusRecent == 0 || st.RecentFrom >= st.UIDNext:
+	case st.RecentFrom <= 1: // nobody was told of any
+		counts.recent = st.Messages
+	default:
+		if counts.recent, err = box.Since(st.RecentFrom); err != nil {
+			return counts, err
+		}
+	}
+	if items&statusDeletedStorage == 0 || st.Deleted == 0 {
 		return counts, nil
 	}
 	view, err := box.View()
@@ -171,18 +178,12 @@ func countStatus(box *mailbox.Mailbox, st *mailbox.Status, items statusItems) (c
 		return counts, err
 	}
 	defer view.Close()
-	if recent {
-		i, _ := view.Find(st.RecentFrom)
-		counts.recent = view.Len() - i
-	}
-	if deleted {
-		err = view.Scan(1, 1<<32-1, func(m *mailbox.Meta) bool {
-			if m.Flags&mailbox.FlagDeleted != 0 {
-				counts.deletedBytes += m.SizeBytes
-			}
-			return true
-		})
-	}
+	err = view.Scan(1, 1<<32-1, func(m *mailbox.Meta) bool {
+		if m.Flags&mailbox.FlagDeleted != 0 {
+			counts.deletedBytes += m.SizeBytes
+		}
+		return true
+	})
 	return counts, err
 }
 

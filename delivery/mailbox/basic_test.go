@@ -12,6 +12,24 @@ import (
 	"postrider/delivery/mailbox"
 )
 
+func TestSince(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	a := account(t, s, "a@example")
+	in := box(t, a, "INBOX")
+	for range 5 {
+		deliver(t, s, "x", in)
+	}
+	if _, err := in.Expunge(t.Context(), []mailbox.Range{{From: 4, To: 4}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for uid, want := range map[uint32]int{1: 4, 3: 2, 4: 1, 5: 1, 6: 0} {
+		if n, err := in.Since(uid); n != want || err != nil {
+			t.Errorf("since %d: %d, %v, want %d", uid, n, err, want)
+		}
+	}
+}
+
 func TestWhatIsFiledCanBeRead(t *testing.T) {
 	o := small(vfs.NewMem())
 	s := open(t, o)

@@ -1,6 +1,8 @@
 package mailbox
 
 import (
+	"math"
+
 	"postrider/delivery/mailbox/internal/record"
 	"postrider/delivery/mailbox/internal/rows"
 )
@@ -125,6 +127,21 @@ func (m *Mailbox) Status() Status {
 	st := m.status
 	st.RecentFrom = max(st.RecentFrom, m.recent) // which does not wait for the disk
 	return st
+}
+
+// Since counts the messages with UIDs from uid on. It takes as long as there are some.
+func (m *Mailbox) Since(uid uint32) (n int, err error) {
+	if err := m.a.s.begin(); err != nil {
+		return 0, err
+	}
+	defer m.a.s.leave()
+	low := rows.EntryKey(nil, m.a.id, m.id, uid)
+	high := append(rows.EntryKey(nil, m.a.id, m.id, math.MaxUint32), 0)
+	err = scanBetween(m.a.s.db, low, high, func([]byte, []byte) (bool, error) {
+		n++
+		return true, nil
+	})
+	return n, err
 }
 
 // Keywords appends the names of the keywords by their number to dst: first those in
