@@ -8,10 +8,12 @@ import (
 	"postrider/access/imap/search"
 )
 
-// What a search allocates depends on the program, not on the number of messages.
+// What a search allocates depends on the program, and little on the number of messages:
+// blocks of the index are read, and what was pooled goes with a collection. A kind of
+// letter that costs an allocation each shows.
 func TestAllocSearch(t *testing.T) {
 	w := newWorld(t)
-	for range 250 {
+	for range 500 {
 		for _, l := range someMail() {
 			w.file(t, l)
 		}
@@ -19,7 +21,7 @@ func TestAllocSearch(t *testing.T) {
 	scope := &search.Scope{View: w.view(t), Now: now}
 	var f search.Found
 	var p search.Program
-	for keys, most := range map[string]float64{"UNSEEN": 8, "UNSEEN LARGER 1000": 40, "SUBJECT nowhere": 60, "OR FROM nobody@ HEADER X-None none": 60} {
+	for keys, most := range map[string]float64{"UNSEEN": 8, "UNSEEN LARGER 1000": 400, "SUBJECT nowhere": 400, "OR FROM nobody@ HEADER X-None none": 400} {
 		parsed := parse(t, keys)
 		p = *parsed
 		run := func() {
@@ -29,7 +31,7 @@ func TestAllocSearch(t *testing.T) {
 		}
 		run() // which makes what the index keeps
 		if got := testing.AllocsPerRun(3, run); got > most {
-			t.Errorf("%s: %v allocations for 1000 messages, want at most %v", keys, got, most)
+			t.Errorf("%s: %v allocations for 2000 messages, want at most %v", keys, got, most)
 		}
 	}
 }

@@ -60,18 +60,40 @@ func appendLower(dst, p []byte) []byte {
 	return dst
 }
 
-// appendFoldRunes is appendFold for a run without ASCII.
+// appendFoldRunes is appendFold for a run without ASCII. Marks stay in the order in which
+// they are written, which nearly always is the canonical one.
 func appendFoldRunes(dst, p []byte) []byte {
-	var room [128]byte // for what most runs decompose into
-	piece := norm.NFKD.Append(room[:0], p...)
-	for len(piece) > 0 {
-		r, n := utf8.DecodeRune(piece)
-		if r == utf8.RuneError && n == 1 {
-			dst = append(dst, piece[0])
-		} else {
-			dst = utf8.AppendRune(dst, foldRune(r))
+	for len(p) > 0 {
+		properties := norm.NFKD.Properties(p)
+		n := properties.Size()
+		if n == 0 { // cut, at the end
+			return append(dst, p...)
 		}
-		piece = piece[n:]
+		if parts := properties.Decomposition(); parts != nil {
+			for _, r := range string(parts) {
+				dst = utf8.AppendRune(dst, foldRune(r))
+			}
+		} else if r, size := utf8.DecodeRune(p); r == utf8.RuneError && size == 1 {
+			dst = append(dst, p[:n]...)
+		} else {
+			dst = appendJamo(dst, foldRune(r))
+		}
+		p = p[n:]
+	}
+	return dst
+}
+
+// appendJamo appends r, a syllable of Hangul as its letters (Unicode section 3.12).
+func appendJamo(dst []byte, r rune) []byte {
+	const first, vowels, finals = 0xac00, 21, 28
+	s := r - first
+	if s < 0 || s >= 19*vowels*finals {
+		return utf8.AppendRune(dst, r)
+	}
+	dst = utf8.AppendRune(dst, 0x1100+s/(vowels*finals))
+	dst = utf8.AppendRune(dst, 0x1161+s/finals%vowels)
+	if final := s % finals; final > 0 {
+		dst = utf8.AppendRune(dst, 0x11a7+final)
 	}
 	return dst
 }

@@ -55,3 +55,15 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestFold(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "ABCdef 123": "abcdef 123", "\u00c4\u00e4A\u0308": "a\u0308a\u0308a\u0308", "\u017f\u212a": "sk", "\u03a3\u03c3\u03c2": "\u03c3\u03c3\u03c3",
+		"\u023a": "\u2c65", "\ufb01x": "fix", "\uac00": "\u1100\u1161", "a\xffB\xc3": "a\xffb\xc3", "\u0130": "i\u0307", "\u00df\u1e9e": "\u00df\u00df",
+	} {
+		got := string(appendFold([]byte("before"), []byte(in)))
+		if got != "before"+want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
