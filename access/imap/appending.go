@@ -65,6 +65,9 @@ func (a *appending) messages(many bool) bool {
 		if !a.message() {
 			return false
 		}
+		if a.list[n].draft.Size() == 0 { // which is how a client gives it up (RFC 3502)
+			return a.wrong(no("", "A message without an octet: nothing is added"))
+		}
 		switch {
 		case a.d.End():
 			return true

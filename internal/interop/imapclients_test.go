@@ -50,8 +50,8 @@ assert ok(m.expunge()) == [b"1"]
 ok(m.status("INBOX", "(MESSAGES UNSEEN)"))
 ok(m.rename("Python", "Snake")); ok(m.subscribe("Snake")); ok(m.unsubscribe("Snake"))
 ok(m.namespace()); ok(m.getquotaroot("INBOX")); ok(m.noop()); ok(m.check())
-ok(m.enable("UTF8=ACCEPT"))
 ok(m.close())
+ok(m.enable("UTF8=ACCEPT"))
 ok(m.delete("Snake"))
 assert m.logout()[0] == "BYE"
 m = tls()

@@ -50,19 +50,23 @@ func normal(r *imaptest.Response) string {
 		}
 		return s
 	case "ESEARCH":
-		s := "* ESEARCH"
+		var items []string
 		for i := 0; i < len(r.Args); i++ {
 			a := r.Args[i]
 			switch {
-			case a.Kind == imaptest.List:
-			case strings.EqualFold(a.Text, "MODSEQ"):
-				s += " MODSEQ M"
-				i++
+			case a.Kind == imaptest.List: // (TAG "a1")
+			case strings.EqualFold(a.Text, "UID") || i+1 == len(r.Args):
+				items = append(items, a.Text)
 			default:
-				s += " " + a.Text
+				i++
+				items = append(items, a.Text+" "+r.Args[i].Text)
+				if strings.EqualFold(a.Text, "MODSEQ") {
+					items[len(items)-1] = "MODSEQ M"
+				}
 			}
 		}
-		return s
+		slices.Sort(items)
+		return "* ESEARCH " + strings.Join(items, " ")
 	case "QUOTA", "QUOTAROOT":
 		s := "* " + r.Name
 		for _, a := range r.Args {
@@ -106,7 +110,7 @@ func pairs(list []imaptest.Node) string {
 			value = "(M)"
 		case "HIGHESTMODSEQ":
 			value = "M"
-		case "INTERNALDATE":
+		case "INTERNALDATE", "SAVEDATE":
 			if t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", pair[1].Text); err == nil {
 				value = t.UTC().String()
 				if time.Since(t) < time.Hour {

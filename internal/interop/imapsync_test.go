@@ -8,12 +8,16 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"postrider/access/imap/imaptest"
 )
+
+// tuid is a line that mbsync puts into what it copies.
+var tuid = regexp.MustCompile(`(?m)^X-TUID: .*\n`)
 
 // replica is a tree of Maildirs that a client keeps equal to what is on the server.
 // What it holds has bare line feeds.
@@ -37,7 +41,7 @@ func (r replica) box(name string) map[string]string {
 				r.t.Fatal(err)
 			}
 			_, flags, _ := strings.Cut(e.Name(), ":2,")
-			texts[string(b)] = flags
+			texts[tuid.ReplaceAllString(string(b), "")] = flags
 		}
 	}
 	return texts
@@ -91,7 +95,7 @@ func (r replica) same(s *imapServer, user, box string, want int) {
 		r.t.Errorf("%s: %d messages on the server, %d here, want %d", box, len(found), len(here), want)
 	}
 	for _, f := range found {
-		flags, ok := here[strings.ReplaceAll(f.Text, "\r\n", "\n")]
+		flags, ok := here[tuid.ReplaceAllString(strings.ReplaceAll(f.Text, "\r\n", "\n"), "")]
 		if !ok {
 			r.t.Errorf("%s: message %d is not here: %.200q", box, f.UID, f.Text)
 			continue
@@ -109,8 +113,9 @@ func (r replica) same(s *imapServer, user, box string, want int) {
 	}
 }
 
-// syncing runs a client that keeps a replica through changes on both sides.
-func syncing(t *testing.T, s *imapServer, user string, r replica, run func()) {
+// syncing runs a client that keeps a replica through changes on both sides. Of the
+// corpus it gets all but some, with which the client itself cannot deal.
+func syncing(t *testing.T, s *imapServer, user string, r replica, run func(), but ...string) {
 	t.Helper()
 	c := s.session(user)
 	must := func(parts ...any) {
@@ -121,7 +126,7 @@ func syncing(t *testing.T, s *imapServer, user string, r replica, run func()) {
 	}
 	must("CREATE Work")
 	must("CREATE Work/below")
-	corpus := imapCorpus()
+	corpus := slices.DeleteFunc(imapCorpus(), func(l imapLetter) bool { return slices.Contains(but, l.name) })
 	for _, l := range corpus {
 		must(`APPEND INBOX (\Flagged) "10-Feb-2020 10:00:00 +0000" `, imaptest.Literal(l.text))
 	}
@@ -149,7 +154,7 @@ func syncing(t *testing.T, s *imapServer, user string, r replica, run func()) {
 	r.mark("INBOX", "Subject: quoted", "FRS")
 	r.add("Work", "1000000001.one.here", "From: me@isp.example\r\nSubject: new here\r\n\r\nGr\xfc\xdfe\r\n.\r\n")
 	r.add("INBOX", "1000000002.two.here", popMessage(4))
-	for _, part := range []string{"Subject: unterminated", "Subject: noparts"} {
+	for _, part := range []string{"Subject: rfc822", "Subject: long\n"} {
 		if err := os.Remove(r.file("INBOX", part)); err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +225,8 @@ SyncState *
 				t.Fatal(err)
 			}
 			said := ""
-			syncing(t, s, user, r, func() { said += execute(t, dir, []int{0}, "mbsync", "-D", "-c", rc, "-a") })
+			syncing(t, s, user, r, func() { said += execute(t, dir, []int{0}, "mbsync", "-D", "-c", rc, "-a") },
+				"nobody") // mbsync copies no message whose header does not end
 			if got := strings.Contains(said, "COMPRESS DEFLATE"); got != (i == 0) {
 				t.Errorf("compressed: %v", got)
 			}
@@ -243,6 +249,7 @@ localrepository = near
 remoterepository = far
 [Repository near]
 type = Maildir
+sep = /
 localfolders = %s
 [Repository far]
 type = IMAP
@@ -256,5 +263,7 @@ sslcacertfile = %s
 	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	syncing(t, s, "offline", r, func() { execute(t, dir, []int{0}, "offlineimap", "-c", rc, "-o", "-u", "basic") })
+	syncing(t, s, "offline", r, func() { execute(t, dir, []int{0}, "offlineimap", "-c", rc, "-o", "-u", "basic") },
+		// It writes what Python's email package has read, which mends some.
+		"nested", "unterminated", "noparts", "noboundary", "nobody", "headless")
 }
