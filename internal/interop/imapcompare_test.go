@@ -79,18 +79,3 @@ func writeDifferences(t *testing.T, path string, all []difference, known map[str
 		t.Fatal(err)
 	}
 }
-
-func TestDovecotScripts(t *testing.T) {
-	theirs := startDovecotIMAP(t)
-	paths, _ := filepath.Glob("testdata/imap/*.txt")
-	for _, path := range paths {
-		script, _ := os.ReadFile(path)
-		b := (&scriptPlayer{t: t, addr: theirs.imap, user: filepath.Base(path) + "@isp.example", password: dovecotPassword}).play(string(script))
-		for _, a := range b {
-			fmt.Println(a.command)
-			for _, l := range a.lines {
-				fmt.Println("    ", l)
-			}
-		}
-	}
-}
