@@ -36,7 +36,8 @@
 // lock but a turn is held across I/O.
 //
 // Accounts and mailboxes in memory are found by weak pointers: they live as long
-// as somebody uses them or the ring of recently used ones holds them.
+// as somebody uses them or the ring of recently used ones holds them, or the shelf of
+// large mailboxes that were open a while ago.
 //
 // # Format
 //

@@ -81,7 +81,7 @@ func (s *Store) remake(why string) error {
 const indexName = "index"
 
 func newStore(o Options) *Store {
-	s := &Store{o: o, fs: o.FS, largeDir: o.FS.PathJoin(o.Dir, "large"), indexName: indexName}
+	s := &Store{o: o, fs: o.FS, largeDir: o.FS.PathJoin(o.Dir, "large"), indexName: indexName, shelf: newShelf(o.ListBytes)}
 	s.calls.init()
 	s.accounts.init(s, o.Accounts)
 	s.ap.init(s)

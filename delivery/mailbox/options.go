@@ -27,6 +27,10 @@ type Options struct {
 	// MemTableBytes is how much of the index is kept in memory before it is
 	// written: after a crash so much is read from the log again. 0: 32 MiB.
 	MemTableBytes int
+	// ListBytes is how much memory may hold the lists of large mailboxes that nobody
+	// has open now, for who opens them again: 16 bytes a message. 0: 32 MiB; negative:
+	// none.
+	ListBytes int
 	// Accounts is how many recently used accounts stay in memory. 0: 4096.
 	Accounts int
 	// Vanished is how many expunges a mailbox remembers at least, for clients

@@ -38,6 +38,7 @@ type Store struct {
 	forget   forgetter
 	filed    filed
 	space    space
+	shelf    *shelf
 
 	compactor compactor
 	keep      keeper
@@ -60,6 +61,7 @@ const (
 	defaultMemTableBytes = 32 << 20
 	defaultAccounts      = 4096
 	defaultVanished      = 2000
+	defaultListBytes     = 32 << 20
 )
 
 func (o *Options) setDefaults() {
@@ -85,6 +87,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Accounts == 0 {
 		o.Accounts = defaultAccounts
+	}
+	if o.ListBytes == 0 {
+		o.ListBytes = defaultListBytes
 	}
 	if o.Vanished == 0 {
 		o.Vanished = defaultVanished

@@ -1,9 +1,5 @@
 package mailbox
 
-import (
-	"postrider/delivery/mailbox/internal/rows"
-)
-
 // View is a session's picture of a mailbox: it changes by Refresh only.
 type View struct {
 	m      *Mailbox
@@ -37,10 +33,10 @@ func (m *Mailbox) View() (*View, error) {
 		return v, nil
 	}
 	m.loading, m.loaded = true, make(chan struct{})
-	n := m.status.Messages
+	n, uidNext := m.status.Messages, m.status.UIDNext
 	a.mu.Unlock()
 
-	list, err := m.readList(n)
+	list, err := m.readList(n, uidNext)
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,26 +59,6 @@ func (m *Mailbox) viewLocked() *View {
 	return &View{m: m, snap: m.list, latest: m.list}
 }
 
-// readList reads the array from the index.
-func (m *Mailbox) readList(n int) (*snapshot, error) {
-	l := &snapshot{spans: make([]span, 0, n/spanLen+1)}
-	err := scanEntries(m.a.s.db, m, 0, 1<<32-1, func(uid uint32, v []byte) (bool, error) {
-		flags, more, modSeq, ok := rows.EntryMarks(v)
-		if !ok {
-			return false, rows.ErrMalformed
-		}
-		l.push(Entry{uid, Flags(flags), modSeq})
-		if more != 0 {
-			if l.more == nil {
-				l.more = make(map[uint32]uint64)
-			}
-			l.more[uid] = more
-		}
-		return true, nil
-	})
-	return l, err
-}
-
 // takeEventsLocked brings what the applier has done into the array.
 func (m *Mailbox) takeEventsLocked(events []event) {
 	switch {
@@ -94,19 +70,38 @@ func (m *Mailbox) takeEventsLocked(events []event) {
 	}
 }
 
-// Close gives the view back. The array goes with the last view of the mailbox.
+// Close gives the view back. The array goes with the last view of the mailbox, or when
+// there is no more room for it.
 func (v *View) Close() {
 	if v.closed {
 		return
 	}
 	v.closed = true
-	a := v.m.a
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if v.m.views--; v.m.views == 0 {
-		v.m.list = nil
-	}
 	v.snap, v.latest = &snapshot{}, nil
+	last, n := v.m.leaveView()
+	if !last {
+		return
+	}
+	kept, evicted := v.m.a.s.shelf.keep(v.m, n)
+	if !kept {
+		v.m.dropList()
+	}
+	for _, m := range evicted {
+		m.dropList()
+	}
+}
+
+// leaveView takes a view off, and tells of the last one how many messages there are.
+func (m *Mailbox) leaveView() (last bool, n int) {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	if m.views--; m.views > 0 {
+		return false, 0
+	}
+	if m.deleted {
+		return true, 0
+	}
+	return true, m.list.len()
 }
 
 // Mailbox is the mailbox that v shows.
