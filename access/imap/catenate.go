@@ -1,15 +1,12 @@
 package imap
 
 import (
-	"bytes"
 	"errors"
-	"strconv"
 	"strings"
 
 	"postrider/access/imapwire"
 	"postrider/delivery/mailbox"
 	"postrider/internal/mail"
-	"postrider/internal/message"
 )
 
 // catenate takes the parts of a message (RFC 4469): literals, and texts of messages that
@@ -113,26 +110,59 @@ func (a *appending) copyURL(m *appended, text string) error {
 		return err
 	}
 	defer msg.Release()
-	off, n := int64(0), msg.Size()
-	if u.section != "" {
-		var it mailbox.Items
-		if err := view.Items(msg.EmailID, &it); err != nil {
-			return err
-		}
-		if off, n, good = sectionOctets(u.section, &it.Structure, int64(len(msg.Prefix())), msg.Size()); !good {
-			return errURL
-		}
+	if u.section == "" {
+		return a.copyOctets(m, &u, &msg, 0, msg.Size())
 	}
-	if u.partial {
-		skip := min(u.offset, n)
-		if off, n = off+skip, n-skip; u.length > 0 {
-			n = min(n, u.length)
-		}
+	var it mailbox.Items
+	if err := view.Items(msg.EmailID, &it); err != nil {
+		return err
 	}
-	if !a.admit(m, n) {
-		return nil // and that was said
+	return a.copySection(m, &u, &msg, &it)
+}
+
+// copySection appends a section of a message.
+func (a *appending) copySection(m *appended, u *messageURL, msg *mailbox.Message, it *mailbox.Items) error {
+	f := fetchers.Get().(*fetcher)
+	defer f.release()
+	var d imapwire.Decoder
+	d.Reset([]byte(u.section + "]"))
+	item := fetchItem{kind: fetchSection}
+	if !f.plan.section(&d, &item) || !d.Byte(']') || !d.End() {
+		return errURL
 	}
-	return a.copyOctets(m, &msg, off, n)
+	off, n, good := item.locate(&it.Structure, int64(len(msg.Prefix())), msg.Size())
+	if !good {
+		return errURL
+	}
+	if item.fields == nil {
+		return a.copyOctets(m, u, msg, off, n)
+	}
+	header := make([]byte, min(n, headerMax))
+	if k, err := msg.ReadAt(header, off); k < len(header) {
+		return errors.Join(mail.ErrCorrupt, err)
+	}
+	var text []byte
+	for _, p := range item.fields.selected(nil, header, item.section == sectionNotFields) {
+		text = append(text, header[p.from:p.to]...)
+	}
+	text = append(text, "\r\n"...)
+	off, n = u.window(0, int64(len(text)))
+	if a.admit(m, n) {
+		a.write(m, text[off:off+n])
+	}
+	return nil
+}
+
+// window returns what of n octets from off on is meant.
+func (u *messageURL) window(off, n int64) (int64, int64) {
+	if !u.partial {
+		return off, n
+	}
+	skip := min(u.offset, n)
+	if off, n = off+skip, n-skip; u.length > 0 {
+		n = min(n, u.length)
+	}
+	return off, n
 }
 
 // urlMailbox finds the mailbox of a URL.
@@ -154,7 +184,11 @@ func (a *appending) urlMailbox(u *messageURL) (*mailbox.Mailbox, error) {
 	return box, nil
 }
 
-func (a *appending) copyOctets(m *appended, msg *mailbox.Message, off, n int64) error {
+// copyOctets appends octets of a message, unless there are too many, which is said.
+func (a *appending) copyOctets(m *appended, u *messageURL, msg *mailbox.Message, off, n int64) error {
+	if off, n = u.window(off, n); !a.admit(m, n) {
+		return nil
+	}
 	var room [8 << 10]byte
 	for n > 0 && a.fail.good() {
 		p := room[:min(n, int64(len(room)))]
@@ -167,55 +201,4 @@ func (a *appending) copyOctets(m *appended, msg *mailbox.Message, off, n int64) 
 		off, n = off+int64(k), n-int64(k)
 	}
 	return nil
-}
-
-// sectionOctets finds the octets that a section names (RFC 9051 section 6.4.5) in a text
-// with so many octets before it that are of this recipient alone.
-func sectionOctets(section string, st *message.Structure, prefix, size int64) (off, n int64, good bool) {
-	var numbers []uint32
-	for section != "" && section[0] >= '0' && section[0] <= '9' {
-		first, rest, _ := strings.Cut(section, ".")
-		number, err := strconv.ParseUint(first, 10, 32)
-		if err != nil || number == 0 {
-			return 0, 0, false
-		}
-		numbers, section = append(numbers, uint32(number)), rest
-	}
-	header := min(prefix+st.HeaderBytes, size)
-	section = string(bytes.ToUpper([]byte(section)))
-	if len(numbers) == 0 {
-		switch section {
-		case "HEADER":
-			return 0, header, true
-		case "TEXT":
-			return header, size - header, true
-		}
-		return 0, 0, false
-	}
-	i := st.Find(numbers)
-	if i < 0 {
-		return 0, 0, false
-	}
-	from, to := st.Parts[i].BodyOff, st.Parts[i].BodyEnd
-	switch section {
-	case "":
-	case "MIME":
-		from, to = st.Parts[i].HeaderOff, st.Parts[i].BodyOff
-	case "HEADER", "TEXT": // of the message that the part holds
-		j := st.Message(i, numbers)
-		if j < 0 {
-			return 0, 0, false
-		}
-		if from, to = st.Parts[j].HeaderOff, st.Parts[j].BodyOff; section == "TEXT" {
-			from, to = st.Parts[j].BodyOff, st.Parts[j].BodyEnd
-		}
-	default:
-		return 0, 0, false
-	}
-	if from > 0 { // else what stands before the text is of this header
-		from += prefix
-	}
-	to = min(to+prefix, size)
-	from = min(from, to)
-	return from, to - from, true
 }

@@ -47,6 +47,11 @@ func (s *session) transfer(c *command, move bool) reply {
 	if len(pairs) == 0 {
 		return s.nothingCopied(c.uid, uids, move)
 	}
+	var copies []mailbox.Range
+	for _, p := range pairs {
+		copies = appendUID(copies, p.To)
+	}
+	s.added(to, copies)
 	code := appendCopyUID(nil, to.Status().UIDValidity, pairs)
 	if !move {
 		return okRaw(code, "COPY completed")

@@ -6,6 +6,7 @@ import (
 
 	"postrider/delivery/mailbox"
 	"postrider/internal/mail"
+	"postrider/internal/message"
 	"postrider/internal/wire"
 )
 
@@ -63,13 +64,17 @@ func (f *fetcher) nothing(item *fetchItem, err error) {
 	f.out.text("NIL")
 }
 
-// locate finds the octets of a section in the opened message: those that stand before
-// the text for this recipient belong to its header (RFC 9051 section 6.4.5).
+// locate finds the octets of a section in the opened message.
 func (f *fetcher) locate(item *fetchItem) (off, n int64, ok bool) {
-	size, it := f.msg.Size(), &f.cursor.Items
-	prefix := int64(len(f.msg.Prefix()))
-	if len(item.numbers) == 0 {
-		switch item.section {
+	return item.locate(&f.cursor.Items.Structure, int64(len(f.msg.Prefix())), f.msg.Size())
+}
+
+// locate finds the octets of a section in a message of so many octets, of which the
+// first ones, up to prefix, are of this recipient alone: they belong to its header (RFC
+// 9051 section 6.4.5).
+func (i *fetchItem) locate(it *message.Structure, prefix, size int64) (off, n int64, ok bool) {
+	if len(i.numbers) == 0 {
+		switch i.section {
 		case sectionWhole:
 			return 0, size, true
 		case sectionText:
@@ -78,21 +83,21 @@ func (f *fetcher) locate(item *fetchItem) (off, n int64, ok bool) {
 		}
 		return 0, min(prefix+it.HeaderBytes, size), true
 	}
-	i := it.Find(item.numbers)
-	if i < 0 {
+	at := it.Find(i.numbers)
+	if at < 0 {
 		return 0, 0, false
 	}
-	from, to := it.Parts[i].BodyOff, it.Parts[i].BodyEnd
-	switch item.section {
+	from, to := it.Parts[at].BodyOff, it.Parts[at].BodyEnd
+	switch i.section {
 	case sectionWhole:
 	case sectionMIME:
-		from, to = it.Parts[i].HeaderOff, it.Parts[i].BodyOff
+		from, to = it.Parts[at].HeaderOff, it.Parts[at].BodyOff
 	default: // of the message that the part holds
-		j := it.Message(i, item.numbers)
+		j := it.Message(at, i.numbers)
 		if j < 0 {
 			return 0, 0, false
 		}
-		if from, to = it.Parts[j].HeaderOff, it.Parts[j].BodyOff; item.section == sectionText {
+		if from, to = it.Parts[j].HeaderOff, it.Parts[j].BodyOff; i.section == sectionText {
 			from, to = it.Parts[j].BodyOff, it.Parts[j].BodyEnd
 		}
 	}

@@ -156,10 +156,11 @@ func (s *session) delete(c *command) reply {
 	if err != nil {
 		return s.trouble(err)
 	}
+	kept := box.Name()
 	if err := s.account.Delete(s.ctx, name); err != nil {
 		return s.trouble(err)
 	}
-	s.ownNames(name)
+	s.ownNames(kept)
 	if s.sel != nil && s.sel.box == box {
 		s.deselect()
 		s.w.AddString("* OK [CLOSED] Mailbox is closed\r\n")

@@ -95,11 +95,10 @@ func (s *session) enter(mechanism string, user *auth.User) reply {
 		s.o.Sessions.leave(user.Name, s.Remote.Addr())
 		return s.trouble(err)
 	}
-	if err := furnish(s.ctx, a, s.o.Special); err != nil {
-		s.o.Sessions.leave(user.Name, s.Remote.Addr())
-		return s.trouble(err)
-	}
 	s.account, s.User, s.errors = a, user.Name, 0
+	if err := furnish(s.ctx, a, s.o.Special); err != nil {
+		s.trouble(err) // the next login tries again; this one need not fail for it
+	}
 	s.withhold()
 	s.m.Logins.Add(1)
 	s.event(Event{Kind: Login, Mechanism: mechanism})
