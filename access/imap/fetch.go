@@ -23,6 +23,7 @@ type fetcher struct {
 	without []mailbox.Range // UIDs of those that nothing is said of
 	marked  []mailbox.Range // UIDs of those that were marked as seen just now
 
+	answer  func(i int, e mailbox.Entry) bool // message
 	cursor  mailbox.Cursor
 	reading bool      // the cursor is open
 	since   time.Time // when it was opened
@@ -37,8 +38,9 @@ type fetcher struct {
 	header  []byte   // of a part
 	decoder decoding
 
-	work int64 // octets of texts read
-	sent int64 // octets of them sent
+	texts int   // that were sent, or parts of them
+	work  int64 // octets of texts read
+	sent  int64 // octets of them sent
 
 	gone    int   // messages that another session has removed
 	unknown bool  // a part has an encoding that nobody can decode
@@ -49,19 +51,21 @@ type fetcher struct {
 // span is a run of messages by their indexes, the end not included.
 type span struct{ from, to int }
 
-// workLimit is how many more octets a FETCH may have read than it sends: enough for
-// anybody who wants parts of texts, a bound for who makes the server decode large ones
-// again and again for an octet each.
-const workLimit = 1 << 30
-
 // cursorAge is after what time the index is looked at anew, if the client is so slow
 // that it had to be waited for: what was read keeps files of it from going.
 const cursorAge = time.Second
 
+// keptHeader bounds the memory for headers that is kept.
+const keptHeader = 64 << 10
+
 // smallRoom is more than any item takes that has no text.
 const smallRoom = 128
 
-var fetchers = sync.Pool{New: func() any { return &fetcher{} }}
+var fetchers = sync.Pool{New: func() any {
+	f := &fetcher{}
+	f.answer = f.message
+	return f
+}}
 
 // release gives back what f holds.
 func (f *fetcher) release() {
@@ -69,8 +73,11 @@ func (f *fetcher) release() {
 	f.closeCursor()
 	f.s, f.view, f.meta, f.without, f.out = nil, nil, nil, nil, bulk{}
 	f.spans, f.marked, f.header = f.spans[:0], f.marked[:0], f.header[:0]
+	if cap(f.header) > keptHeader {
+		f.header = nil
+	}
 	f.plan.reset()
-	f.work, f.sent, f.gone, f.writes = 0, 0, 0, 0
+	f.texts, f.work, f.sent, f.gone, f.writes = 0, 0, 0, 0, 0
 	f.unknown, f.damaged, f.limited, f.uid = false, nil, false, false
 	fetchers.Put(f)
 }
@@ -78,26 +85,31 @@ func (f *fetcher) release() {
 // run answers for all messages that were asked for.
 func (f *fetcher) run() {
 	f.out.begin(f.s.w)
+	f.each(f.answer)
+	f.closeCursor()
+	f.out.end()
+	f.s.fetched += f.texts
+	f.s.bytes += f.sent
+	f.s.m.Fetched.Add(int64(f.texts))
+	f.s.m.Bytes.Add(f.sent)
+}
+
+// each calls do for the messages that are to be answered for, until it returns false.
+func (f *fetcher) each(do func(i int, e mailbox.Entry) bool) {
+	since := uint64(0) // no message has it
+	if f.plan.modified {
+		since = f.plan.changedSince
+	}
+	more := true
 	for _, sp := range f.spans {
-		more := true
-		f.view.Each(sp.from, func(i int, e mailbox.Entry) bool {
-			if i >= sp.to {
-				return false
-			}
-			more = !f.wanted(e) || f.message(i, e)
+		f.view.EachSince(sp.from, sp.to, since, func(i int, e mailbox.Entry) bool {
+			more = len(f.without) > 0 && inRanges(f.without, e.UID) || do(i, e)
 			return more
 		})
 		if !more {
-			break
+			return
 		}
 	}
-	f.closeCursor()
-	f.out.end()
-}
-
-// wanted reports that a message of the spans is to be answered for.
-func (f *fetcher) wanted(e mailbox.Entry) bool {
-	return (!f.plan.modified || e.ModSeq > f.plan.changedSince) && (len(f.without) == 0 || !inRanges(f.without, e.UID))
 }
 
 // message answers for one message. It reports false when no more can be said.
@@ -141,7 +153,7 @@ func (f *fetcher) message(i int, e mailbox.Entry) bool {
 		f.tellMarked()
 	}
 	f.out.text(")\r\n")
-	if f.work-f.sent > workLimit {
+	if f.work-f.sent > f.s.lim.FetchWork { // enough for anybody who wants parts of texts
 		f.limited = true
 		return false
 	}

@@ -120,6 +120,7 @@ func (f *fetcher) binary(item *fetchItem) bool {
 		f.nothing(item, nil)
 		return true
 	}
+	before := f.work
 	f.decode(off, n, e)
 	total, nul, err := f.measure()
 	if err != nil {
@@ -143,7 +144,11 @@ func (f *fetcher) binary(item *fetchItem) bool {
 		}
 		return false
 	}
+	f.texts++
 	f.sent += left
+	if !item.partial { // what was read for it was read for something
+		f.work = before + left
+	}
 	return true
 }
 

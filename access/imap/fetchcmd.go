@@ -73,7 +73,10 @@ func spansOf(dst []span, view *mailbox.View, uids []mailbox.Range) []span {
 // other modifiers leave (RFC 9394 section 3.4).
 func (f *fetcher) page() {
 	total := int64(0)
-	f.each(func(mailbox.Entry) { total++ })
+	f.each(func(int, mailbox.Entry) bool {
+		total++
+		return true
+	})
 	from, to := f.plan.pageFrom-1, f.plan.pageTo
 	if f.plan.pageFrom < 0 { // from the end: -1 is the last
 		from, to = total+f.plan.pageTo, total+f.plan.pageFrom+1
@@ -81,25 +84,14 @@ func (f *fetcher) page() {
 	from, to = min(max(from, 0), total), min(max(to, 0), total)
 	var uids []mailbox.Range
 	at := int64(0)
-	f.each(func(e mailbox.Entry) {
+	f.each(func(_ int, e mailbox.Entry) bool {
 		if at >= from && at < to {
 			uids = appendUID(uids, e.UID)
 		}
 		at++
+		return at < to
 	})
 	f.spans = spansOf(f.spans[:0], f.view, uids)
-}
-
-// each calls do for the messages that are to be answered for.
-func (f *fetcher) each(do func(e mailbox.Entry)) {
-	for _, sp := range f.spans {
-		f.view.Each(sp.from, func(i int, e mailbox.Entry) bool {
-			if i < sp.to && f.wanted(e) {
-				do(e)
-			}
-			return i < sp.to
-		})
-	}
 }
 
 // appendUID appends a UID that is above all of ranges.
@@ -125,10 +117,11 @@ func inRanges(ranges []mailbox.Range, uid uint32) bool {
 // markSeen sets \Seen on the messages whose texts are fetched, all in one step. When
 // that fails they are given all the same.
 func (f *fetcher) markSeen() {
-	f.each(func(e mailbox.Entry) {
+	f.each(func(_ int, e mailbox.Entry) bool {
 		if e.Flags&mailbox.FlagSeen == 0 {
 			f.marked = appendUID(f.marked, e.UID)
 		}
+		return true
 	})
 	if len(f.marked) == 0 {
 		return

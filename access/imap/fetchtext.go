@@ -118,7 +118,7 @@ func (f *fetcher) stream(item *fetchItem, off, n int64) bool {
 	err := f.copyText(off, n)
 	switch {
 	case err == nil:
-		f.work, f.sent = f.work+n, f.sent+n
+		f.texts, f.work, f.sent = f.texts+1, f.work+n, f.sent+n
 		return true
 	case f.out.w.Failed() != nil:
 		return false

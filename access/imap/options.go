@@ -91,9 +91,11 @@ type Limits struct {
 	// Search is how long a search may take, the time included in which others had the
 	// turn; 0: 5 min.
 	Search time.Duration
-	Write  time.Duration // for a client to take a block of replies; 0: 60 s
-	Park   time.Duration // of waiting until a session gives up its stack; 0: 2 s
-	Linger time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
+	// FetchWork is how many octets of texts a FETCH may read more than it sends; 0: 1 GiB.
+	FetchWork int64
+	Write     time.Duration // for a client to take a block of replies; 0: 60 s
+	Park      time.Duration // of waiting until a session gives up its stack; 0: 2 s
+	Linger    time.Duration // for a client to read the last reply before the connection is cut; 0: 1 s
 }
 
 const (
@@ -113,6 +115,7 @@ const (
 	defaultStillHere    = 4 * time.Minute
 	defaultProgress     = 10 * time.Second
 	defaultSearch       = 5 * time.Minute
+	defaultFetchWork    = 1 << 30
 	defaultWrite        = 60 * time.Second
 	defaultPark         = 2 * time.Second
 	defaultLinger       = time.Second
@@ -136,6 +139,7 @@ func (l Limits) withDefaults() Limits {
 	l.StillHere = cmp.Or(l.StillHere, defaultStillHere)
 	l.Progress = cmp.Or(l.Progress, defaultProgress)
 	l.Search = cmp.Or(l.Search, defaultSearch)
+	l.FetchWork = cmp.Or(l.FetchWork, defaultFetchWork)
 	l.Write = cmp.Or(l.Write, defaultWrite)
 	l.Park = cmp.Or(l.Park, defaultPark)
 	l.Linger = cmp.Or(l.Linger, defaultLinger)

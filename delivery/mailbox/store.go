@@ -57,7 +57,7 @@ type Store struct {
 const (
 	defaultLargeBytes    = 256 << 10
 	defaultSegmentBytes  = 64 << 20
-	defaultCacheBytes    = 64 << 20
+	defaultCacheBytes    = 128 << 20
 	defaultMemTableBytes = 32 << 20
 	defaultAccounts      = 4096
 	defaultVanished      = 2000

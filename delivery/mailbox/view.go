@@ -138,6 +138,26 @@ func (v *View) Each(i int, f func(i int, e Entry) bool) {
 	}
 }
 
+// EachSince calls f for the messages from index from on, before index to, whose
+// mod-sequence is above modSeq, until f returns false. Those that are not cost some
+// nanoseconds each.
+func (v *View) EachSince(from, to int, modSeq uint64, f func(i int, e Entry) bool) {
+	s := v.snap
+	if to = min(to, s.len()); from < 0 || from >= to {
+		return
+	}
+	k, at := s.locate(s.at(from).UID)
+	for i := from; i < to; k, at = k+1, 0 {
+		p := s.piece(k)[at:]
+		for j := range p[:min(len(p), to-i)] {
+			if p[j].ModSeq > modSeq && !f(i+j, p[j]) {
+				return
+			}
+		}
+		i += len(p)
+	}
+}
+
 // now returns the newest array.
 func (v *View) now() *snapshot {
 	a := v.m.a

@@ -37,7 +37,7 @@ func mailboxesSection() section {
 		func(c *Config) *Mailboxes { return &c.Mailboxes },
 		field[Mailboxes]{"segment", "size", `"64MB"`, "1MiB to 1GiB", "Size of one file of the log that holds the mail.",
 			size(func(m *Mailboxes) *int64 { return &m.Segment }, mib, gib)},
-		field[Mailboxes]{"cache", "size", `"64MB"`, "1MiB to 64GiB", "Memory for the index.",
+		field[Mailboxes]{"cache", "size", `"128MB"`, "1MiB to 64GiB", "Memory for the index.",
 			size(func(m *Mailboxes) *int64 { return &m.Cache }, mib, 64*gib)},
 		field[Mailboxes]{"reserve", "size", "0", "0 to 1TiB", "Disk kept free: below it mail waits, or is refused with 452. 0: as for `queue.reserve`.",
 			size(func(m *Mailboxes) *int64 { return &m.Reserve }, 0, 1024*gib)},

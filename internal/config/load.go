@@ -53,7 +53,7 @@ func defaults() *Config {
 		},
 		Submission: Submission{CheckSender: true},
 		Local:      Local{Separator: "+", OverQuota: OverQuotaTemporary, Direct: true},
-		Mailboxes:  Mailboxes{Segment: 64e6, Cache: 64e6},
+		Mailboxes:  Mailboxes{Segment: 64e6, Cache: 128e6},
 		Users: Users{
 			File: "users", Cache: hour, Delay: time.Second, MaxDelay: 15 * time.Second, ClearText: ClearTextLoopback,
 			SQL:   SQL{Connections: 4, Timeout: 5 * time.Second},
