@@ -160,6 +160,7 @@ func (a *appending) replace(old uint32) reply {
 	}
 	s.appended++
 	s.expunged++
+	s.changed = true
 	s.m.Appended.Add(1)
 	s.added(a.box, uidsOf(ds))
 	b := a.appendUID(append(s.room(), "* OK ["...), ds)

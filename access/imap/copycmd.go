@@ -57,6 +57,7 @@ func (s *session) transfer(c *command, move bool) reply {
 		return okRaw(code, "COPY completed")
 	}
 	s.expunged += len(pairs)
+	s.changed = true
 	// The UIDs must be known before the messages are gone (RFC 6851 section 4.3).
 	b := append(s.w.BulkRoom(lineRoom), "* OK ["...)
 	b = append(append(b, code...), "] Moved\r\n"...)
@@ -140,6 +141,7 @@ func (s *session) expungeUIDs(uids []mailbox.Range) reply {
 	if n == 0 {
 		return ok("EXPUNGE completed")
 	}
+	s.changed = true
 	return s.expungedReply("EXPUNGE completed")
 }
 

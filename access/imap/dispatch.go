@@ -178,6 +178,7 @@ func (s *session) do(c *command) {
 	if s.sel != nil && !s.ended {
 		s.updates(!e.numbered)
 	}
+	s.changed = false
 	s.answer(&r)
 }
 

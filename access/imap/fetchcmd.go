@@ -133,6 +133,7 @@ func (f *fetcher) markSeen() {
 		s.trouble(err)
 		return
 	}
+	s.changed = true
 	s.updatesBut(false, func(c mailbox.Change) bool { // which the answers tell
 		return c.Entry.ModSeq == res.ModSeq && f.isMarked(c.Entry.UID)
 	})

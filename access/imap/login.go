@@ -165,6 +165,7 @@ func (s *session) unauthenticate(c *command) reply {
 	case s.w.Compressed():
 		return no("CANNOT", "Not while DEFLATE is on") // which is for who is logged in
 	}
+	s.endNotify()
 	s.deselect()
 	s.logoff()
 	s.began = time.Now() // the time for the next login begins

@@ -41,6 +41,7 @@ type session struct {
 	ended    bool // the session is over
 	linger   bool // and its last reply must not be lost
 	parked   bool // it waits without a goroutine of its own
+	changed  bool // the command in hand has changed the selected mailbox
 	errors   int  // BAD given
 	failures int  // failed logins
 

@@ -38,6 +38,7 @@ func (s *session) store(c *command) reply {
 	if err != nil {
 		return s.trouble(err)
 	}
+	s.changed = true
 	asked := 0
 	for _, sp := range spans {
 		asked += sp.to - sp.from

@@ -25,7 +25,8 @@ func (s *session) updates(expunge bool) { s.updatesBut(expunge, nil) }
 // returns true: what the command in hand has told already, or must not tell.
 func (s *session) updatesBut(expunge bool, own func(c mailbox.Change) bool) {
 	x := s.sel
-	if (x.view.Fresh() || !s.tellsOf(notifyMessages)) && !x.box.Deleted() {
+	// What the client has done itself it is told of, whatever it wants to be notified of.
+	if (x.view.Fresh() || !s.tellsOf(notifyMessages) && !s.changed) && !x.box.Deleted() {
 		return
 	}
 	s.tellKeywords()
