@@ -49,35 +49,6 @@ func FuzzProgram(f *testing.F) {
 	})
 }
 
-// FuzzHeader decodes what a stranger's header holds, by way of a sort and a thread.
-func FuzzHeader(f *testing.F) {
-	for _, header := range []string{
-		"Subject: =?utf-8?q?a?= =?koi8-r?b?8NLJ18XU?=\r\n", "From: a@b\r\nDate: 1 Jan 2026 00:00 +0000\r\nReferences: <a> <b>\r\n", "Subject: [fwd: re: [a] b (fwd)]\r\n", "Message-ID: <\"a\\\"b\"@c>\r\n",
-		"Subject : =?x?", "Date:(((", "\r\n", "Subject: =?iso-2022-jp?b?GyRCJDM=?=\r\n", "From: =?utf-8?q?a?= b: c@d;\r\n",
-	} {
-		f.Add([]byte(header))
-	}
-	f.Fuzz(func(t *testing.T, header []byte) {
-		w := newWorld(t)
-		w.file(t, letter{text: string(header)}, letter{text: string(header) + "\r\n" + string(header)}, letter{text: "Subject: x\r\n\r\n"})
-		scope := &search.Scope{View: w.view(t), Now: now}
-		found := all(t, scope)
-		sorted, err := parseOrder(t, "(SUBJECT DATE FROM TO CC DISPLAYFROM DISPLAYTO SIZE ARRIVAL)").Sort(scope, found, nil)
-		if err != nil || len(sorted) != 3 {
-			t.Fatal(sorted, err)
-		}
-		for _, a := range []search.Algorithm{search.OrderedSubject, search.References} {
-			if got := messagesIn(threads(t, a, scope)); got != 3 {
-				t.Errorf("%d messages in %s", got, threads(t, a, scope))
-			}
-		}
-		var f search.Found
-		if err := parse(t, "OR (SUBJECT a FROM b SENTSINCE 1-Jan-2000) (TEXT c BODY d)").Run(scope, search.Bound{}, &f); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
 // messagesIn counts the numbers in threads.
 func messagesIn(threads string) (n int) {
 	before := byte(' ')
