@@ -1,6 +1,7 @@
 package mailbox_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -102,8 +103,56 @@ func TestCursorLater(t *testing.T) {
 				t.Errorf("UID %d: %v, %d octets, %d parts", uid, err, c.Items.SizeBytes, len(c.Items.Parts))
 			}
 		}
+		var m mailbox.Message
+		for uid := uint32(4); uid > 0; uid-- {
+			if there, err := c.Move(uid); !there || err != nil {
+				t.Fatal(uid, there, err)
+			}
+			if err := c.Message(&m); err != nil {
+				t.Fatal(uid, err)
+			}
+			var got strings.Builder
+			_, err := m.WriteTo(&got)
+			m.Release()
+			if want := map[bool]string{true: "X-For: a\r\n"}[uid%2 == 1] + texts[(uid-1)/2]; err != nil || got.String() != want {
+				t.Errorf("UID %d: %v, %.40q", uid, err, got.String())
+			}
+		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A cursor does not see that a message goes; its text may be gone then.
+func TestCursorGone(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	in := box(t, account(t, s, "a@example"), "INBOX")
+	deliver(t, s, "Subject: a\r\n\r\nbody\r\n", in)
+	v, err := in.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var c mailbox.Cursor
+	if err := v.Cursor(&c, 0); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := c.Move(1); !there || err != nil {
+		t.Fatal(there, err)
+	}
+	if _, err := in.Expunge(t.Context(), []mailbox.Range{{From: 1, To: 1}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	var m mailbox.Message
+	if err := c.Message(&m); !errors.Is(err, mailbox.ErrNoMessage) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Release() // it was still there
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 }

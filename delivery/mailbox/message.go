@@ -97,15 +97,8 @@ func (m *Message) openBlob(blob uint64) error {
 		if err = errors.Join(err, closer.Close()); err != nil {
 			return indexError("read text's place", err)
 		}
-		if m.blob.Large {
-			m.file, err = m.s.fs.Open(m.s.largePath(blob))
-			if errors.Is(err, fs.ErrNotExist) {
-				return ErrNoMessage
-			}
+		if held, err := m.hold(blob); held || err != nil {
 			return err
-		}
-		if m.pinned = m.s.log.Pin(m.blob.Gen); m.pinned {
-			return nil
 		}
 		// It was copied elsewhere between the two: its row says where.
 		if m.blob.Gen == last {
@@ -113,6 +106,21 @@ func (m *Message) openBlob(blob uint64) error {
 		}
 		last = m.blob.Gen
 	}
+}
+
+// hold keeps the text from going, where m.blob says that it is. It reports false when it
+// is there no longer.
+func (m *Message) hold(blob uint64) (bool, error) {
+	if !m.blob.Large {
+		m.pinned = m.s.log.Pin(m.blob.Gen)
+		return m.pinned, nil
+	}
+	var err error
+	m.file, err = m.s.fs.Open(m.s.largePath(blob))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNoMessage
+	}
+	return err == nil, err
 }
 
 // Prefix is what stands before the text for this recipient alone. It is valid until

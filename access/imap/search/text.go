@@ -50,7 +50,7 @@ func (r *run) readText() error {
 	if r.allSaid() {
 		return nil
 	}
-	err := r.view.Message(r.entry.UID, &t.msg)
+	err := r.sweep.cursor.Message(&t.msg)
 	if errors.Is(err, mailbox.ErrNoMessage) {
 		return nil // gone meanwhile
 	}
