@@ -15,6 +15,7 @@ func (s *session) tellNames() {
 	was := n.names
 	n.names = listing{}
 	n.names.gather(s.account)
+	defer n.keepNames()
 	told := make(map[string]bool)
 	if n.wanted&notifyName != 0 {
 		s.tellBoxes(&was, told)
@@ -120,7 +121,7 @@ func (s *session) tellName(name, from string, told map[string]bool) {
 // this session has changed them, and need not be told.
 func (s *session) ownNames(names ...string) {
 	n := s.notifies
-	if n == nil || n.stop == nil {
+	if n == nil || n.wanted&notifyName == 0 {
 		return
 	}
 	ours := func(name string) bool {

@@ -8,12 +8,21 @@ import (
 	"postrider/delivery/mailbox"
 )
 
+// keepNames lets go of the names of mailboxes, of which there may be many, when nobody
+// wants to know how they change.
+func (n *notifying) keepNames() {
+	if n.wanted&notifyName == 0 {
+		n.names.boxes = nil
+	}
+}
+
 // notifyBegin notes how everything is, and with status tells it of the mailboxes whose
 // messages are watched.
 func (s *session) notifyBegin(status bool) error {
 	n := s.notifies
 	n.known = make(map[uint32]notified)
 	n.names.gather(s.account)
+	defer n.keepNames()
 	n.account = s.account.MetadataVersion()
 	for i := range n.names.boxes {
 		info := &n.names.boxes[i]

@@ -133,7 +133,6 @@ func (s *session) greet() {
 func (s *session) leave() {
 	s.Ended = s.w.Reason()
 	s.endIdle()
-	s.endNotify()
 	s.deselect()
 	s.logoff()
 }
@@ -143,6 +142,7 @@ func (s *session) logoff() {
 	if s.account == nil {
 		return
 	}
+	s.endNotify()
 	s.o.Sessions.leave(s.User, s.Remote.Addr())
 	s.event(Event{Kind: Ended, Fetched: s.fetched, Appended: s.appended, Expunged: s.expunged, Commands: s.commands, Bytes: s.bytes})
 	s.account, s.User, s.enabled = nil, "", 0
