@@ -128,6 +128,7 @@ func (s *session) idlePark() bool {
 		by = i.still
 	}
 	s.w.ReadBy(by, s.lim.Idle)
+	s.shed()
 	s.parked = s.w.Park(s)
 	return s.parked
 }

@@ -278,7 +278,8 @@ func idleOne(address, kind string, i int) (net.Conn, error) {
 		}
 		return nil
 	}
-	login := fmt.Sprintf("a LOGIN user%d@mx.example \"%s\"\r\nb SELECT INBOX\r\nc FETCH 1:* (FLAGS UID BODY.PEEK[])\r\n", i, password)
+	long := strings.Repeat("1,3,", 200) + "11" // what is made of it must not stay
+	login := fmt.Sprintf("a LOGIN user%d@mx.example \"%s\"\r\nb SELECT INBOX\r\nc UID FETCH %s (FLAGS UID BODY.PEEK[])\r\n", i, password, long)
 	if kind != "deflate" {
 		return nc, say(login+"d IDLE\r\n", "+ idling")
 	}

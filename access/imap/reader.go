@@ -20,10 +20,10 @@ type command struct {
 
 // collecting is how far the command that comes in has been looked at.
 type collecting struct {
-	from     int  // no line end is before here; beyond what was read: in a literal
-	line     int  // the line, or what follows a literal, begins here
-	literals int  // that were collected
-	skipping bool // it is too long, and dropped up to its end
+	from     int // no line end is before here; beyond what was read: in a literal
+	line     int // the line, or what follows a literal, begins here
+	literals int // that were collected
+	skipped  int // octets that were dropped of one that is too long
 }
 
 // verdict is what a look at the input says of the command.
@@ -54,7 +54,7 @@ func (s *session) collect() *command {
 			s.refuseLiteral(b, end, v)
 			return nil
 		}
-		if !s.makeRoom(b) {
+		if !s.makeRoom(len(b)) {
 			return nil
 		}
 		if s.notifies != nil {
@@ -68,18 +68,25 @@ func (s *session) collect() *command {
 	}
 }
 
-// makeRoom sees to it that more can be read.
-func (s *session) makeRoom(b []byte) bool {
-	limit := s.commandLimit()
-	if len(b) >= limit {
-		if !s.at.skipping {
-			s.keepTag(b)
+// maxSkipped is how much of a command that is too long is listened to.
+const maxSkipped = 1 << 20
+
+// makeRoom sees to it that more than the n octets that are there can be read. false: the
+// session has ended.
+func (s *session) makeRoom(n int) bool {
+	if n >= s.commandLimit() {
+		if s.at.skipped == 0 {
+			s.keepTag(s.w.Buffered())
 		}
-		s.at = collecting{skipping: true}
-		s.w.Discard(len(b) - 1) // but not a CR that LF may follow
+		s.at = collecting{skipped: s.at.skipped + n - 1}
+		s.w.Discard(n - 1) // but not a CR that LF may follow
+		if s.at.skipped > maxSkipped {
+			s.stop(byeTooBig, wire.ReasonProtocol)
+			return false
+		}
 		return true
 	}
-	if len(b) >= wire.BufferSize || s.at.from > wire.BufferSize {
+	if n >= wire.BufferSize || s.at.from > wire.BufferSize {
 		s.w.Widen()
 	}
 	return true
@@ -110,10 +117,10 @@ func (s *session) look(b []byte) (end int, v verdict) {
 		if !ok || len(line)+2 != end-c.line {
 			return end, whole
 		}
-		if !c.skipping && s.streams(b[:end]) {
+		if c.skipped == 0 && s.streams(b[:end]) {
 			return end, whole
 		}
-		if c.skipping || h.Size > s.literalLimit() || h.Size > int64(s.commandLimit()-end) {
+		if c.skipped > 0 || h.Size > s.literalLimit() || h.Size > int64(s.commandLimit()-end) {
 			if h.NonSync {
 				return end, tooBigNS
 			}
@@ -174,7 +181,7 @@ func (s *session) refuseLiteral(b []byte, end int, v verdict) {
 		s.stop(byeTooBig, wire.ReasonProtocol)
 		return
 	}
-	if !s.at.skipping {
+	if s.at.skipped == 0 {
 		s.keepTag(b)
 	}
 	s.at = collecting{}
@@ -199,7 +206,7 @@ const maxTag = 255
 // take takes the command, which ends at end, out of the input. nil: it is none, and
 // that was said.
 func (s *session) take(b []byte, end int) *command {
-	skipped := s.at.skipping
+	skipped := s.at.skipped > 0
 	s.at = collecting{}
 	s.w.Discard(end)
 	s.part, s.heard = time.Time{}, time.Time{}
@@ -265,10 +272,24 @@ func (s *session) wait(within bool, grace *bool) bool {
 	case *grace && !within:
 		*grace = false
 		s.patience(now, false)
+		s.shed()
 		s.parked = s.w.Park(s)
 		return !s.parked
 	}
 	return true
+}
+
+// shed lets go, before the session parks, of what a command has left: its slices, which
+// would keep a buffer of the pool alive, and lists that have grown.
+func (s *session) shed() {
+	const small = 64
+	s.cmd = command{}
+	if cap(s.set.Ranges) > small {
+		s.set.Ranges = nil
+	}
+	if cap(s.ranges) > small {
+		s.ranges = nil
+	}
 }
 
 // patience sets how long the next read may wait, and reports whether that is the last
