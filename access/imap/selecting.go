@@ -69,7 +69,6 @@ func (s *session) introduce(q *resync, status *mailbox.Status) error {
 	x.words = x.box.Keywords(nil)
 	s.sayFlags()
 	s.tellExists()
-	x.exists = x.view.Len()
 	b := s.w.BulkRoom(bulkLine)
 	if s.has(rev2) { // RFC 9051 section 6.3.2
 		b = append(imapwire.AppendMailbox(append(b, `* LIST () "/" `...), x.box.Name(), true), "\r\n"...)

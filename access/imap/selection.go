@@ -12,7 +12,7 @@ type selection struct {
 	recent   []mailbox.Range // UIDs of which this session was told first, rising
 	saved    []mailbox.Range // UIDs that SEARCH saved (RFC 5182)
 	words    []string        // the mailbox's keywords that the client was told of
-	exists   int             // messages that the client was told of
+	telling  telling
 }
 
 // maxRecent bounds the ranges of recent messages: with more of them the oldest are

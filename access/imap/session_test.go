@@ -1,7 +1,6 @@
 package imap_test
 
 import (
-	"context"
 	"io"
 	"strings"
 	"testing"
@@ -126,17 +125,4 @@ func TestGone(t *testing.T) {
 	if got := h.box("INBOX").Status().Messages; got != 1 {
 		t.Errorf("%d messages", got)
 	}
-}
-
-// A store that fails is told to the client as what is not its doing, and to the operator.
-func TestTrouble(t *testing.T) {
-	h := newHouse(t)
-	h.o.Open = nil
-	dial := h.serve()
-	h.o.Open = h.open
-	c := login(t, dial(), "INBOX")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_ = ctx
-	c.ok("NOOP")
 }

@@ -12,6 +12,7 @@ import (
 // so that message numbers mean what they do at that place.
 type telling struct {
 	s        *session
+	f        func(c mailbox.Change) // tell, made once for all refreshes
 	added    bool
 	vanished []imapwire.Range                         // not sent yet
 	own      func(c mailbox.Change) (keepSilent bool) // nil: nothing was our own doing
@@ -30,15 +31,19 @@ func (s *session) updatesBut(expunge bool, own func(c mailbox.Change) bool) {
 		return
 	}
 	s.tellKeywords()
-	t := telling{s: s, own: own}
+	t := &x.telling
+	if t.s == nil {
+		t.s, t.f = s, t.tell
+	}
+	t.own, t.added = own, false
 	next := x.lastUID() + 1
-	x.view.Refresh(!expunge, t.tell)
+	x.view.Refresh(!expunge, t.f)
 	t.flush()
+	t.own = nil
 	if t.added {
 		s.tellExists()
 		s.fetchNew(next)
 	}
-	x.exists = x.view.Len()
 	if x.box.Deleted() && expunge {
 		s.deselect()
 		s.stop(byeDeleted, wire.ReasonRefused)
@@ -99,7 +104,7 @@ func (t *telling) flush() {
 		return
 	}
 	t.s.sayVanished("* VANISHED ", t.vanished)
-	t.vanished = t.vanished[:0]
+	t.vanished = nil // there may have been many
 }
 
 // sayVanished sends a VANISHED of ranges that may be many.
