@@ -165,3 +165,14 @@ func processTime(tb testing.TB) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkStore tells what a change of the flags of 10,000 messages takes.
+func BenchmarkStore(b *testing.B) {
+	h := stocked(b, 10_000)
+	f := &flood{tb: b, nc: login(b, h.serve()(), "INBOX").nc, buf: make([]byte, 256<<10)}
+	for b.Loop() {
+		f.do("z STORE 1:* +FLAGS.SILENT (\\Flagged)\r\n")
+		f.do("z STORE 1:* -FLAGS (\\Flagged)\r\n")
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(2*b.N), "ms/STORE")
+}
