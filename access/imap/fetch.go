@@ -1,7 +1,6 @@
 package imap
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -50,10 +49,6 @@ type fetcher struct {
 
 // span is a run of messages by their indexes, the end not included.
 type span struct{ from, to int }
-
-// cursorAge is after what time the index is looked at anew, if the client is so slow
-// that it had to be waited for: what was read keeps files of it from going.
-const cursorAge = time.Second
 
 // keptHeader bounds the memory for headers that is kept.
 const keptHeader = 64 << 10
@@ -158,80 +153,6 @@ func (f *fetcher) message(i int, e mailbox.Entry) bool {
 		return false
 	}
 	return true
-}
-
-// look reads what the items need; it reports false when the message is gone.
-func (f *fetcher) look(uid uint32) (bool, error) {
-	needs := f.plan.needs
-	if needs&needText != 0 {
-		if err := f.view.Message(uid, &f.msg); errors.Is(err, mailbox.ErrNoMessage) {
-			return false, nil
-		} else if err != nil {
-			return false, err
-		}
-		f.opened = true
-		if f.meta = &f.msg.Meta; needs&(needItems|needHeader) == 0 {
-			return true, nil
-		}
-	} else if needs == 0 {
-		return true, nil
-	}
-	if err := f.openCursor(); err != nil {
-		return false, err
-	}
-	f.meta = &f.cursor.Meta
-	return f.cursor.Move(uid)
-}
-
-func (f *fetcher) openCursor() error {
-	if f.writes != f.out.writes {
-		if f.writes = f.out.writes; f.reading && time.Since(f.since) > cursorAge {
-			f.closeCursor()
-		}
-	}
-	if f.reading {
-		return nil
-	}
-	var wanted mailbox.Wanted
-	if f.plan.needs&needItems != 0 {
-		wanted |= mailbox.WantStructure
-	}
-	if f.plan.needs&needHeader != 0 {
-		wanted |= mailbox.WantHeader
-	}
-	if f.plan.needs&needPrefix != 0 {
-		wanted |= mailbox.WantPrefix
-	}
-	f.since = time.Now()
-	err := f.view.Cursor(&f.cursor, wanted)
-	f.reading = err == nil
-	return err
-}
-
-func (f *fetcher) closeCursor() {
-	if f.reading {
-		f.reading = false
-		if err := f.cursor.Close(); err != nil {
-			f.damaged = err
-		}
-	}
-}
-
-func (f *fetcher) closeText() {
-	if f.opened {
-		f.opened = false
-		f.msg.Release()
-	}
-}
-
-// openText opens the text of the message in hand, if it is not yet.
-func (f *fetcher) openText() error {
-	if f.opened {
-		return nil
-	}
-	err := f.view.Message(f.entry.UID, &f.msg)
-	f.opened = err == nil
-	return err
 }
 
 // broken ends the session: a literal was announced that cannot be sent.

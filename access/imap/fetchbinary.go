@@ -46,7 +46,7 @@ func (f *fetcher) decoded(dst []byte, raw []byte) ([]byte, error) {
 // itself. The whole message is as it is, and so is what has parts of its own (RFC 3516
 // section 4.3).
 func (f *fetcher) binaryPart(item *fetchItem) (off, n int64, e message.Encoding, ok bool) {
-	err := f.openText()
+	err := f.openSection(item)
 	if err == nil {
 		off, n, ok = f.locate(item)
 	}

@@ -51,7 +51,10 @@ func (f *fetcher) openSection(item *fetchItem) error {
 			return cmp.Or(err, mailbox.ErrNoMessage)
 		}
 	}
-	return f.openText()
+	if there, err := f.openText(); err != nil || !there {
+		return cmp.Or(err, mailbox.ErrNoMessage)
+	}
+	return nil
 }
 
 // nothing appends NIL for an item: for a part that is not there, or one that could not
