@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"postrider/access/imap"
 	"postrider/access/imap/imaptest"
 	"postrider/delivery/mailbox"
 )
@@ -21,7 +22,7 @@ func boxes() []string { return []string{"INBOX", "Work", "Work/below"} }
 func TestStress(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			h := newHouse(t)
+			h := newHouse(t, func(o *imap.Options) { o.Compress = true })
 			dial := h.serve()
 			stats, err := imaptest.Stress(t.Context(), &imaptest.Options{
 				Dial: func() (net.Conn, error) { return dial(), nil },

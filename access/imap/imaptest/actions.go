@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // action is something that a session does.
@@ -43,19 +42,6 @@ func (w *worker) choose() action {
 
 // keyword is the flag that only this session writes.
 func (w *worker) keyword() string { return fmt.Sprintf("$own%d", w.number) }
-
-func (w *worker) noop() error {
-	_, err := w.c.OK("NOOP")
-	return err
-}
-
-func (w *worker) idle() error {
-	if !w.can["IDLE"] {
-		return nil
-	}
-	_, err := w.c.Idle(time.Duration(w.rng.IntN(30)) * time.Millisecond)
-	return err
-}
 
 // again breaks off, or says good-bye, and comes back.
 func (w *worker) again() error {
@@ -229,11 +215,18 @@ func (w *worker) search() error {
 	}
 	var found []uint32
 	for _, r := range res.Untagged {
-		if r.Name == "SEARCH" {
-			for _, a := range r.Args {
+		for i, a := range r.Args {
+			switch {
+			case r.Name == "SEARCH":
 				if n, err := strconv.ParseUint(a.Text, 10, 32); err == nil {
 					found = append(found, uint32(n))
 				}
+			case r.Name == "ESEARCH" && a.Text == "ALL" && i+1 < len(r.Args):
+				set, err := ParseSet(r.Args[i+1].Text)
+				if err != nil {
+					return violation("%v: %v", r, err)
+				}
+				found = append(found, set.Each()...)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package imaptest
 
 import (
 	"bufio"
+	"compress/flate"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -27,13 +28,15 @@ type Client struct {
 	Selected *Selected // what was told of the selected mailbox; nil: none is
 	Lines    []string  // the last lines of both sides, for reports
 
-	nc                 net.Conn
-	in                 *bufio.Reader
-	out                *bufio.Writer
-	serial             int
-	running            string // the name of the command that runs; empty: none
-	condstore, qresync bool
-	loose              bool // mod-sequences of messages may go back
+	nc                       net.Conn
+	low                      *bufio.Reader // of what comes
+	in                       *bufio.Reader // of what it says: low, or what is compressed in it
+	out                      *bufio.Writer
+	deflate                  *flate.Writer // below out, when the session compresses
+	serial                   int
+	running                  string // the name of the command that runs; empty: none
+	condstore, qresync, rev2 bool
+	loose                    bool // mod-sequences of messages may go back
 }
 
 // Result is the answer to a command.
@@ -44,7 +47,8 @@ type Result struct {
 
 // NewClient takes over a connection and reads the greeting.
 func NewClient(name string, nc net.Conn) (*Client, error) {
-	c := &Client{Name: name, nc: nc, in: bufio.NewReader(nc), out: bufio.NewWriter(nc)}
+	c := &Client{Name: name}
+	c.over(nc)
 	r, err := c.read()
 	if err == nil && (r.Tag != "*" || r.Name != "OK") {
 		err = violation("greeting %v", r)
@@ -56,6 +60,12 @@ func NewClient(name string, nc net.Conn) (*Client, error) {
 	return c, nil
 }
 
+// over goes on over another connection.
+func (c *Client) over(nc net.Conn) {
+	c.nc, c.low, c.out = nc, bufio.NewReader(nc), bufio.NewWriter(nc)
+	c.in = c.low
+}
+
 // Close breaks the connection.
 func (c *Client) Close() error { return c.nc.Close() }
 
@@ -65,8 +75,18 @@ func (c *Client) StartTLS() error {
 		return err
 	}
 	t := tls.Client(c.nc, &tls.Config{InsecureSkipVerify: true})
-	c.nc, c.in, c.out = t, bufio.NewReader(t), bufio.NewWriter(t)
+	c.over(t)
 	return t.Handshake()
+}
+
+// Compress goes on with compression (RFC 4978).
+func (c *Client) Compress() error {
+	if _, err := c.OK("COMPRESS DEFLATE"); err != nil {
+		return err
+	}
+	w, err := flate.NewWriter(c.nc, flate.DefaultCompression)
+	c.deflate, c.in, c.out = w, bufio.NewReaderSize(flate.NewReader(c.low), 1<<16), bufio.NewWriter(w)
+	return err
 }
 
 // Literal is an argument that is sent as a synchronizing literal.
@@ -99,7 +119,10 @@ func (c *Client) send(text string) error {
 	if _, err := c.out.WriteString(text); err != nil {
 		return err
 	}
-	return c.out.Flush()
+	if err := c.out.Flush(); err != nil || c.deflate == nil {
+		return err
+	}
+	return c.deflate.Flush()
 }
 
 // Do runs a command, whose parts are strings and Literals, and follows in Selected

@@ -47,8 +47,8 @@ func (c *Client) fetched(r *Response) error {
 	if c.condstore && !hasSeq && !strings.HasSuffix(c.running, "FETCH") {
 		return violation("%s: %v without MODSEQ although CONDSTORE is enabled", c.Name, r)
 	}
-	if _, hasUID := items["UID"]; c.qresync && !hasUID && !strings.HasSuffix(c.running, "FETCH") {
-		return violation("%s: %v without UID although QRESYNC is enabled", c.Name, r)
+	if _, hasUID := items["UID"]; (c.qresync || c.rev2) && !hasUID && !strings.HasSuffix(c.running, "FETCH") {
+		return violation("%s: %v without UID although QRESYNC or IMAP4rev2 is enabled", c.Name, r)
 	}
 	m.Known, m.Flags = true, make(map[string]bool, len(flags.List))
 	for _, f := range flags.List {

@@ -29,6 +29,7 @@ func (c *Client) done(res *Result) error {
 		for _, r := range res.Untagged {
 			for _, a := range r.Args {
 				c.qresync = c.qresync || r.Name == "ENABLED" && strings.EqualFold(a.Text, "QRESYNC")
+				c.rev2 = c.rev2 || r.Name == "ENABLED" && strings.EqualFold(a.Text, "IMAP4rev2")
 				c.condstore = c.condstore || r.Name == "ENABLED" && strings.EqualFold(a.Text, "CONDSTORE")
 			}
 		}
@@ -53,7 +54,7 @@ func (c *Client) Idle(d time.Duration) (*Result, error) {
 		}
 		// A deadline that has passed leaves the connection as it is.
 		var late net.Error
-		if _, err := c.in.Peek(1); err != nil && !(errors.As(err, &late) && late.Timeout()) {
+		if _, err := c.low.Peek(1); err != nil && !(errors.As(err, &late) && late.Timeout()) {
 			return nil, err
 		}
 	}

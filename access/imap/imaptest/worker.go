@@ -71,6 +71,17 @@ func (w *worker) connect() (err error) {
 	if err != nil {
 		return err
 	}
+	if w.can["IMAP4REV2"] && w.rng.IntN(4) == 0 {
+		if _, err := w.c.OK("ENABLE IMAP4rev2"); err != nil {
+			return err
+		}
+	}
+	if w.can["COMPRESS=DEFLATE"] && w.rng.IntN(3) == 0 {
+		if err := w.c.Compress(); err != nil {
+			return err
+		}
+		w.stats["compress"]++
+	}
 	return w.selectBox()
 }
 
