@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"strconv"
 
 	"postrider/access/imapwire"
@@ -13,6 +14,7 @@ type bulk struct {
 	w      *wire.Conn
 	b      []byte // of the buffer, with room behind it
 	writes int    // how often the buffer was full
+	clean  bool   // what bytes appends must have no NUL
 }
 
 // begin readies o; end hands what was gathered to the connection.
@@ -36,12 +38,28 @@ func (o *bulk) need(n int) {
 // bytes appends any number of octets.
 func (o *bulk) bytes(p []byte) {
 	for {
-		n := copy(o.b[len(o.b):cap(o.b)], p)
-		o.b = o.b[:len(o.b)+n]
+		at := len(o.b)
+		n := copy(o.b[at:cap(o.b)], p)
+		if o.b = o.b[:at+n]; o.clean {
+			o.cleanFrom(at)
+		}
 		if p = p[n:]; len(p) == 0 {
 			return
 		}
 		o.need(min(len(p), wire.BulkRoomSize))
+	}
+}
+
+// cleanFrom puts 0x80 in the place of each NUL from at on: only a literal8 may hold one
+// (RFC 9051 section 9: CHAR8), and a text that came as one is fetched as others are.
+func (o *bulk) cleanFrom(at int) {
+	for p := o.b[at:]; ; {
+		i := bytes.IndexByte(p, 0)
+		if i < 0 {
+			return
+		}
+		p[i] = 0x80
+		p = p[i+1:]
 	}
 }
 

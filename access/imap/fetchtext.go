@@ -118,7 +118,9 @@ func (f *fetcher) stream(item *fetchItem, off, n int64) bool {
 	m := f.out.mark()
 	f.out.bytes(item.label)
 	f.out.literal(n)
+	f.out.clean = true
 	err := f.copyText(off, n)
+	f.out.clean = false
 	switch {
 	case err == nil:
 		f.texts, f.work, f.sent = f.texts+1, f.work+n, f.sent+n
@@ -143,7 +145,9 @@ func (f *fetcher) copyText(off, n int64) (err error) {
 		return err
 	} else if whole {
 		f.out.need(int(n))
+		at := len(f.out.b)
 		f.out.b, err = f.msg.Append(f.out.b)
+		f.out.cleanFrom(at)
 		return err
 	}
 	for n > 0 {
@@ -153,7 +157,9 @@ func (f *fetcher) copyText(off, n int64) (err error) {
 		if k == 0 {
 			return errors.Join(mail.ErrCorrupt, err)
 		}
-		f.out.b = f.out.b[:len(f.out.b)+k]
+		at := len(f.out.b)
+		f.out.b = f.out.b[:at+k]
+		f.out.cleanFrom(at)
 		off, n = off+int64(k), n-int64(k)
 		if err := f.out.w.Failed(); err != nil {
 			return err
@@ -198,6 +204,7 @@ func (f *fetcher) lines(item *fetchItem, prefix []byte, before int, header []byt
 	}
 	f.out.bytes(item.label)
 	f.out.literal(n)
+	f.out.clean = true
 	for i, p := range f.pieces {
 		b := header
 		if i < before {
@@ -210,6 +217,7 @@ func (f *fetcher) lines(item *fetchItem, prefix []byte, before int, header []byt
 		f.out.bytes(b)
 		skip, n = skip-k, n-int64(len(b))
 	}
+	f.out.clean = false
 	f.out.text(end[min(skip, int64(len(end))):][:n])
 }
 
