@@ -17,8 +17,8 @@ import (
 // longMailbox files messages that take a while to search.
 func longMailbox(h *house) {
 	h.t.Helper()
-	for i := range 40 {
-		h.deliver("INBOX", fmt.Sprintf("Subject: %d\r\n\r\n%s\r\n", i, strings.Repeat("The quick brown fox\r\n", 5000)))
+	for i := range 20 {
+		h.deliver("INBOX", fmt.Sprintf("Subject: %d\r\n\r\n%s\r\n", i, strings.Repeat("The quick brown fox\r\n", 3500)))
 	}
 }
 
@@ -31,7 +31,7 @@ func TestSearchInProgress(t *testing.T) {
 	if tagged != "OK SEARCH completed" {
 		t.Fatal(tagged)
 	}
-	if n := len(untagged); n < 40 || untagged[n-1] != "* SEARCH" || untagged[0] != `* OK [INPROGRESS ("t3" 0 40)] Still searching` {
+	if n := len(untagged); n < 20 || untagged[n-1] != "* SEARCH" || untagged[0] != `* OK [INPROGRESS ("t3" 0 20)] Still searching` {
 		t.Errorf("%d lines, %q to %q", n, untagged[0], untagged[n-1])
 	}
 }

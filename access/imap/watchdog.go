@@ -45,6 +45,23 @@ func (g *watchdog) check(done, total int) error {
 	if now.Sub(g.looked) < g.every {
 		return nil
 	}
+	if err := g.look(now, done, total); err != nil || now.Sub(g.began) < longSearch {
+		return err
+	}
+	// Others have the turn now.
+	g.end()
+	for !g.s.o.Sessions.takeTurn(longSearch) {
+		if err := g.look(time.Now(), done, total); err != nil {
+			return err
+		}
+	}
+	g.turn = true
+	return nil
+}
+
+// look says why the search must end, or tells the client that it goes on when that is
+// due.
+func (g *watchdog) look(now time.Time, done, total int) error {
 	g.looked = now
 	s := g.s
 	switch {
@@ -62,22 +79,6 @@ func (g *watchdog) check(done, total int) error {
 		g.tell = now.Add(s.lim.Progress)
 		g.say(done, total)
 	}
-	if now.Sub(g.began) > longSearch {
-		return g.takeTurn()
-	}
-	return nil
-}
-
-// takeTurn lets others have the turn, and waits for the next one.
-func (g *watchdog) takeTurn() error {
-	g.end()
-	for !g.s.o.Sessions.takeTurn(longSearch) {
-		if g.s.w.Draining() {
-			g.s.stop(byeDrain, wire.ReasonDrain)
-			return errLeft
-		}
-	}
-	g.turn = true
 	return nil
 }
 

@@ -16,7 +16,7 @@
 // foldings of Unicode). Headers are unfolded and their encoded words decoded (RFC
 // 2047), texts are decoded from their transfer encoding and charset; what is
 // declared wrongly is compared as it stands. Parts that are no text are not looked
-// into.
+// into, nor is what a header has beyond the 64 KiB that the index keeps of it.
 //
 // # Guarantees
 //

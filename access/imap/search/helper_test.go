@@ -42,7 +42,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s, err := mailbox.Open(mailbox.Options{FS: vfs.NewMem(), Dir: "store", ReserveBytes: -1, CompactEvery: -1, SegmentBytes: 256 << 10, MemTableBytes: 4 << 20, CacheBytes: 16 << 20, Clock: func() time.Time { return now }})
+	s, err := mailbox.Open(mailbox.Options{FS: vfs.NewMem(), Dir: "store", ReserveBytes: -1, CompactEvery: -1, SegmentBytes: 256 << 10, MemTableBytes: 2 << 20, CacheBytes: 16 << 20, Clock: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

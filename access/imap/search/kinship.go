@@ -23,7 +23,7 @@ type kinship struct {
 
 func newKinship(messages int) *kinship {
 	// Few messages refer to many that are not here: what is beyond is forgotten.
-	return &kinship{ids: make(map[uint64]int32, messages), most: 8*messages + 1000}
+	return &kinship{ids: make(map[uint64]int32, messages), most: 2*messages + 1000}
 }
 
 // add makes a new one.

@@ -14,6 +14,7 @@ type sweep struct {
 	visit func(c *candidate) error
 
 	cursor      mailbox.Cursor
+	every       int // messages between two checks
 	looked      int
 	done, total int // for Check
 }
@@ -42,7 +43,7 @@ func (s *sweep) over(block []candidate) (err error) {
 		if err := s.visit(c); err != nil {
 			return err
 		}
-		if s.looked++; s.looked%checkEvery == 0 {
+		if s.looked++; s.looked%s.every == 0 {
 			if err := s.scope.check(s.done, s.total); err != nil {
 				return err
 			}

@@ -136,7 +136,7 @@ func (p *Program) Run(scope *Scope, bound Bound, out *Found) error {
 	r := run{Program: p, scope: scope, view: scope.View, bound: bound, out: out}
 	p.bind(scope)
 	r.mask, r.want = p.required()
-	r.sweep = sweep{scope: scope, wanted: p.wanted(), visit: r.visit, total: scope.View.Len()}
+	r.sweep = sweep{scope: scope, wanted: p.wanted(), visit: r.visit, every: max(1, checkEvery/len(p.nodes)), total: scope.View.Len()}
 	r.total = r.view.Len()
 	err := r.blocks()
 	if bound.Last {

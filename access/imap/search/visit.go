@@ -5,7 +5,7 @@ import "postrider/delivery/mailbox"
 // visitFound visits all messages of f with their rows, and with what else the index
 // keeps of them when items is set. The candidates' places count them.
 func visitFound(scope *Scope, f *Found, items bool, visit func(*candidate, *mailbox.Meta, *mailbox.Items) error) error {
-	s := sweep{scope: scope, total: f.Count}
+	s := sweep{scope: scope, every: checkEvery, total: f.Count}
 	if items {
 		s.wanted = mailbox.WantItems
 	}
