@@ -44,21 +44,32 @@ func (n *node) bindKeyword(name []byte, keywords []string) {
 }
 
 // required finds flags that every match must have or lack, so that other messages
-// are passed at the least cost.
-func (p *Program) required() (mask, want mailbox.Flags) {
+// are passed at the least cost. Exact says that nothing else is asked for.
+func (p *Program) required() (mask, want mailbox.Flags, exact bool) {
 	root := &p.nodes[0]
 	if root.op != opAnd || root.not {
-		return 0, 0
+		return 0, 0, false
 	}
+	exact = true
 	for c := root.first; c != 0; c = p.nodes[c].next {
 		n := &p.nodes[c]
-		if n.op != opFlags {
+		switch {
+		case n.op == opAll && !n.not:
+			continue
+		case n.op != opFlags:
+			exact = false
 			continue
 		}
-		f := mailbox.Flags(n.lo)
-		if mask |= f; !n.not {
-			want |= f
+		f, has := mailbox.Flags(n.lo), mailbox.Flags(0)
+		if !n.not {
+			has = f
 		}
+		if mask&f != 0 && want&f != has { // SEEN UNSEEN
+			exact = false
+			continue
+		}
+		mask |= f
+		want |= has
 	}
-	return mask, want
+	return mask, want, exact
 }

@@ -124,6 +124,7 @@ type run struct {
 
 	done, total int
 	mask, want  mailbox.Flags // what every match has in Flags
+	exact       bool          // and there is no more to it
 	sweep       sweep
 	words       headerText
 	folded      []byte
@@ -135,7 +136,7 @@ func (p *Program) Run(scope *Scope, bound Bound, out *Found) error {
 	out.Reset()
 	r := run{Program: p, scope: scope, view: scope.View, bound: bound, out: out}
 	p.bind(scope)
-	r.mask, r.want = p.required()
+	r.mask, r.want, r.exact = p.required()
 	r.sweep = sweep{scope: scope, wanted: p.wanted(), visit: r.visit, every: max(1, checkEvery/len(p.nodes)), total: scope.View.Len()}
 	r.total = r.view.Len()
 	err := r.blocks()
@@ -185,7 +186,11 @@ func (r *run) decide(from, to int) error {
 			return true
 		}
 		r.entry, r.index = e, uint32(i)
-		switch is := r.eval(0, costArray); {
+		is := holds
+		if !r.exact {
+			is = r.eval(0, costArray)
+		}
+		switch {
 		case is == never:
 		case simple:
 			r.out.add(r.index, e.ModSeq, false)

@@ -56,7 +56,7 @@ func TestKeys(t *testing.T) {
 	for _, test := range []struct{ keys, want string }{
 		{"ALL", "1 2 3 4"}, {"NOT ALL", ""}, {"1,3:4", "1 3 4"}, {"*", "4"}, {"7:*", "4"}, {"5:9", ""}, {"UID 2:*", "2 3 4"}, {"NOT UID 2", "1 3 4"}, {"$", "2 4"}, {"UID $ 1:2", "2"},
 		{"ANSWERED", "1"}, {"UNANSWERED", "2 3 4"}, {"DELETED", "3"}, {"UNDELETED", "1 2 4"}, {"DRAFT", "3"}, {"UNDRAFT", "1 2 4"},
-		{"FLAGGED", "2"}, {"UNFLAGGED", "1 3 4"}, {"SEEN", "1 3"}, {"UNSEEN", "2 4"}, {"seen unseen", ""},
+		{"FLAGGED", "2"}, {"UNFLAGGED", "1 3 4"}, {"SEEN", "1 3"}, {"UNSEEN", "2 4"}, {"seen unseen", ""}, {"unseen seen", ""}, {"SEEN UNFLAGGED ALL", "1 3"}, {"UNSEEN NOT ALL", ""}, {"NOT SEEN UNSEEN", "2 4"},
 		{"RECENT", "3 4"}, {"OLD", "1 2"}, {"NEW", "4"}, {"NOT NEW", "1 2 3"}, {"NOT OLD", "3 4"},
 		{"KEYWORD work", "2"}, {"UNKEYWORD $Forwarded", "1 3 4"}, {"KEYWORD none", ""}, {"UNKEYWORD none", "1 2 3 4"},
 		{"SINCE 10-Nov-2026", "2 3 4"}, {"BEFORE 10-Nov-2026", "1"}, {`ON "10-Nov-2026"`, "2"}, {"NOT ON 10-Nov-2026", "1 3 4"},
