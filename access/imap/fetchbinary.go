@@ -7,6 +7,7 @@ import (
 	"postrider/internal/bufpool"
 	"postrider/internal/mail"
 	"postrider/internal/message"
+	"postrider/internal/wire"
 )
 
 // decoding reads a part of the opened message, decoded.
@@ -154,6 +155,9 @@ func (f *fetcher) binary(item *fetchItem) bool {
 
 // sendDecoded sends octets of the part that decode began with.
 func (f *fetcher) sendDecoded(skip, left int64) (err error) {
+	if left > wire.BulkRoomSize {
+		f.detach()
+	}
 	raw, out := bufpool.Get(decodeBytes), bufpool.Get(2*decodeBytes)
 	defer bufpool.Put(raw)
 	defer bufpool.Put(out)

@@ -83,6 +83,30 @@ func (f *fetcher) closeText() {
 	}
 }
 
+// detach lets go of the index while a text is sent that the client may take its time
+// with. What was read of it stays at hand.
+func (f *fetcher) detach() {
+	if f.reading {
+		f.reading = false
+		if err := f.cursor.Detach(); err != nil {
+			f.damaged = err
+		}
+	}
+}
+
+// structure reads the structure of the text, where it was not asked for from the start.
+func (f *fetcher) structure() (bool, error) {
+	if !f.reading {
+		if err := f.openCursor(); err != nil {
+			return false, err
+		}
+		if there, err := f.cursor.Move(f.entry.UID); err != nil || !there {
+			return false, err
+		}
+	}
+	return f.cursor.Structure()
+}
+
 // openText opens the text of the message in hand, if it is not yet; it reports false
 // when the message is gone.
 func (f *fetcher) openText() (bool, error) {

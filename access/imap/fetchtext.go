@@ -47,7 +47,7 @@ func (f *fetcher) section(item *fetchItem) bool {
 // yet, when its start alone was looked at.
 func (f *fetcher) openSection(item *fetchItem) error {
 	if f.plan.needs&needItems == 0 && item.section != sectionWhole {
-		if there, err := f.cursor.Structure(); err != nil || !there {
+		if there, err := f.structure(); err != nil || !there {
 			return cmp.Or(err, mailbox.ErrNoMessage)
 		}
 	}
@@ -139,6 +139,9 @@ func (f *fetcher) stream(item *fetchItem, off, n int64) bool {
 func (f *fetcher) copyText(off, n int64) (err error) {
 	if n == 0 {
 		return nil
+	}
+	if n > wire.BulkRoomSize {
+		f.detach()
 	}
 	if whole := off == 0 && n == f.msg.Size(); whole && n > wire.BulkRoomSize {
 		_, err = f.msg.WriteTo(&f.out)

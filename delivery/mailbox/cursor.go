@@ -38,6 +38,7 @@ type Cursor struct {
 	items   seeker
 	heads   seeker
 	blobs   seeker
+	kept    []byte // by Detach
 	row     rows.Entry
 	key     []byte
 }
@@ -114,7 +115,6 @@ func (c *Cursor) Close() error {
 		return nil
 	}
 	err := errors.Join(c.entries.close(), c.tops.close(), c.items.close(), c.heads.close(), c.blobs.close())
-	c.Items.Structure.Parts = c.Items.Structure.Parts[:0]
 	c.v.m.a.s.leave()
 	c.v = nil
 	if err != nil {
@@ -207,47 +207,4 @@ func (c *Cursor) readPrefix() error {
 		return indexError("read messages", err)
 	}
 	return nil
-}
-
-// Message opens the message that Move went to, as View.Message does. It may be used, and
-// must be released, whatever the cursor does then.
-func (c *Cursor) Message(m *Message) error {
-	s := c.v.m.a.s
-	if err := s.begin(); err != nil {
-		return err
-	}
-	m.s, m.Meta = s, c.Meta
-	err := c.openMessage(m)
-	if err != nil {
-		m.s = nil
-		s.leave()
-	}
-	return err
-}
-
-func (c *Cursor) openMessage(m *Message) error {
-	box := c.v.m
-	if m.prefix = m.prefix[:0]; c.Meta.PrefixBytes > 0 {
-		c.key = rows.HeadKey(c.key[:0], box.a.id, box.id, c.Meta.UID)
-		v, err := c.look(&c.heads, rows.PrefixHead)
-		if err != nil {
-			return err
-		}
-		p, _, err := rows.ParseHead(v)
-		if err != nil {
-			return indexError("read message", err)
-		}
-		m.prefix = append(m.prefix, p...)
-	}
-	c.key = rows.BlobKey(c.key[:0], c.row.Blob)
-	v, err := c.look(&c.blobs, rows.PrefixBlob)
-	if err != nil {
-		return err
-	}
-	if v != nil && rows.ParseBlob(v, &m.blob) == nil {
-		if held, err := m.hold(c.row.Blob); held || err != nil && !errors.Is(err, ErrNoMessage) {
-			return err
-		}
-	}
-	return m.openBlob(c.row.Blob) // it has moved, or gone, since the cursor began
 }

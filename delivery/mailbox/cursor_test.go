@@ -156,3 +156,39 @@ func TestCursorGone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a cursor had read stays when it is detached, and it can be opened again.
+func TestCursorDetach(t *testing.T) {
+	s := open(t, small(vfs.NewMem()))
+	defer closeStore(t, s)
+	in := box(t, account(t, s, "a@example"), "INBOX")
+	deliver(t, s, "Subject: a\r\n\r\nbody\r\n", in)
+	deliver(t, s, "Subject: other\r\n\r\nanother body\r\n", in)
+	v, err := in.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var c mailbox.Cursor
+	for range 2 {
+		for uid, subject := range []string{1: "a", 2: "other"} {
+			if uid == 0 {
+				continue
+			}
+			if err := v.Cursor(&c, mailbox.WantItems|mailbox.WantPrefix); err != nil {
+				t.Fatal(err)
+			}
+			if there, err := c.Move(uint32(uid)); !there || err != nil {
+				t.Fatal(there, err)
+			}
+			for range 2 {
+				if err := c.Detach(); err != nil {
+					t.Fatal(err)
+				}
+				if string(c.Items.Header) != "Subject: "+subject+"\r\n\r\n" || !strings.Contains(string(c.Items.Envelope), `"`+subject+`"`) || len(c.Items.Parts) != 1 || c.Meta.UID != uint32(uid) {
+					t.Errorf("UID %d: %q, %q, %d parts", uid, c.Items.Header, c.Items.Envelope, len(c.Items.Parts))
+				}
+			}
+		}
+	}
+}
