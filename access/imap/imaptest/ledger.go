@@ -19,8 +19,9 @@ type Ledger struct {
 	// guards following
 	tick    int64
 	letters map[key]*letter
-	asked   int // promises asked for
-	given   int // and acknowledged
+	numbers map[string]*numbers // by mailbox
+	asked   int                 // promises asked for
+	given   int                 // and acknowledged
 }
 
 type key struct {
@@ -44,7 +45,9 @@ type Promise struct {
 type history []*Promise
 
 // NewLedger returns an empty one.
-func NewLedger() *Ledger { return &Ledger{letters: make(map[key]*letter)} }
+func NewLedger() *Ledger {
+	return &Ledger{letters: make(map[key]*letter), numbers: make(map[string]*numbers)}
+}
 
 // Now is the time in the ledger's own count.
 func (l *Ledger) Now() int64 {

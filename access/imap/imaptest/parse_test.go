@@ -109,3 +109,33 @@ func TestLedger(t *testing.T) {
 		t.Error("a UID was given twice")
 	}
 }
+
+// Numbers that a server was to keep do not go back.
+func TestNumbers(t *testing.T) {
+	l := NewLedger()
+	if err := l.Told(&Selected{Name: "b", UIDValidity: 7, HighestModSeq: 5, Messages: []Message{{ModSeq: 9}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Told(&Selected{Name: "b", UIDValidity: 8}); err == nil {
+		t.Error("another UIDVALIDITY was taken")
+	}
+	if err := l.Added("b", 4, "text"); err != nil {
+		t.Fatal(err)
+	}
+	now := l.Now()
+	for _, c := range []struct {
+		s    Selected
+		from int64
+		want bool
+	}{
+		{Selected{Name: "b", UIDValidity: 7, HighestModSeq: 9, UIDNext: 5}, now, true},
+		{Selected{Name: "b", UIDValidity: 7, HighestModSeq: 8, UIDNext: 5}, now, false},
+		{Selected{Name: "b", UIDValidity: 7, HighestModSeq: 8, UIDNext: 4}, 0, true},
+		{Selected{Name: "b", UIDValidity: 7, HighestModSeq: 9, UIDNext: 4}, now, false},
+		{Selected{Name: "b", UIDValidity: 6, HighestModSeq: 9, UIDNext: 5}, now, false},
+	} {
+		if err := l.CheckNumbers(&c.s, c.from); (err == nil) != c.want {
+			t.Errorf("%+v: %v", c.s, err)
+		}
+	}
+}

@@ -127,6 +127,12 @@ func Inspect(o *Options, from, to int64) error {
 		if _, err := c.OK("EXAMINE " + Quote(box)); err != nil {
 			return err
 		}
+		c.Selected.Name = box
+		if !o.Loose {
+			if err := o.Ledger.CheckNumbers(c.Selected, from); err != nil {
+				return err
+			}
+		}
 		found, err := c.Everything()
 		if err != nil {
 			return err

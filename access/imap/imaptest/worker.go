@@ -53,6 +53,11 @@ func (w *worker) work(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
 		w.stats[a.name]++
+		if s := w.c.Selected; s != nil && !w.o.Loose {
+			if err := w.o.Ledger.Told(s); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
