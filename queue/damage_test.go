@@ -332,9 +332,12 @@ func TestRowsLogFails(t *testing.T) {
 // Covers G5.
 func TestDamagedRowsSpareTheOthers(t *testing.T) {
 	fs := vfs.NewMem()
-	small := func(o *Options) { o.HotMessages, o.SegmentBytes = 1, 256<<10 }
+	small := func(o *Options) { o.HotMessages, o.SegmentBytes = 1, 1<<20 }
 	q := open(t, fs, small)
-	const n = 2000
+	n, step := int64(2000), int64(40)
+	if raceEnabled {
+		n, step = 1000, 300
+	}
 	for range n {
 		put(t, q, "x", "u@a.example")
 	}
@@ -347,12 +350,12 @@ func TestDamagedRowsSpareTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	hits, refusals := 0, 0
-	for part := int64(100); part < 960; part += 40 {
+	for part := int64(100); part < 960; part += step {
 		c := clone(t, fs)
 		flipAt(t, c, "q/rows", ".sst", part)
 		alarms := atomic.Int64{}
 		q, err := Open(Options{
-			FS: c, Dir: "q", SegmentBytes: 256 << 10, Segments: 4, HotMessages: 1, Bind: func(d, _ []byte) string { return string(d) },
+			FS: c, Dir: "q", SegmentBytes: 1 << 20, Segments: 4, HotMessages: 1, Bind: func(d, _ []byte) string { return string(d) },
 			Metrics: &Metrics{Alarm: func(string, error) { alarms.Add(1) }},
 		})
 		if err != nil { // the damage is where it says what there is: refused

@@ -55,7 +55,7 @@ func TestGroupCommitSharesSyncs(t *testing.T) {
 		return nil
 	})
 	q := open(t, errorfs.Wrap(vfs.NewMem(), slow), func(o *Options) {
-		o.SegmentBytes, o.Metrics = 8<<20, &Metrics{Group: func(int, int, time.Duration, time.Duration) { groups.Add(1) }}
+		o.SegmentBytes, o.Metrics = 1<<20, &Metrics{Group: func(int, int, time.Duration, time.Duration) { groups.Add(1) }}
 	})
 	before := syncs.Load()
 	var wg sync.WaitGroup
@@ -235,10 +235,10 @@ func TestSpoolIsFull(t *testing.T) {
 func TestMemoryOfWaitingMail(t *testing.T) {
 	q := open(t, vfs.NewMem(), func(o *Options) { o.SegmentBytes, o.HotMessages = 1<<20, 10 })
 	const n = 8192
-	for range n / 4 {
+	for k := range n / 4 {
 		put(t, q, "x", "a@a.example", "b@a.example", "c@a.example", "d@a.example")
 		settleAll(t, q, Deferred, time.Now().Add(time.Hour))
-		if q.Counts().SegmentsFree < 2 {
+		if k%64 == 0 && q.Counts().SegmentsFree < 2 { // counting goes through all that waits
 			q.Logged(q.LogMark())
 		}
 	}

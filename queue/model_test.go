@@ -547,7 +547,7 @@ func (m *model) step() {
 func TestModel(t *testing.T) {
 	rounds, steps := 120, 700
 	if raceEnabled {
-		rounds = 8
+		rounds = 4
 	}
 	var cuts, notices atomic.Int64
 	t.Run("seeds", func(t *testing.T) {

@@ -209,7 +209,7 @@ func TestRebindDomain(t *testing.T) {
 // Buckets, flows and destinations that nothing uses any more are forgotten a few at a
 // time, and their numbers used again; what waits stays where it is.
 func TestUnusedBucketsAreForgotten(t *testing.T) {
-	q := open(t, vfs.NewMem(), func(o *Options) { o.Place, o.SegmentBytes = byUser, 4<<20 })
+	q := open(t, vfs.NewMem(), func(o *Options) { o.Place = byUser })
 	kept := putAs(t, q, "kept", "", "x", "u@kept.example")
 	const n = sweepBuckets + 5000
 	for k := range n {
