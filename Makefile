@@ -21,12 +21,12 @@ build: need-go
 demo: build
 	bin/postrider demo
 
-# The models of what is stored cut the power thirty times as often without the race
-# detector, and damage is tried in seven times as many places, so they run once more. What a hot path allocates can only be counted
-# without the detector and the extra checks.
+# The models of what is stored cut the power many times as often without the race
+# detector, and damage is tried in more places, so they run once more. What a hot path
+# allocates can only be counted without the detector and the extra checks.
 test: need-go
 	$(GO) test $(RACE) -tags invariants -timeout 9m $(PKGS)
-	$(if $(RACE),$(GO) test -tags invariants -timeout 5m -run 'Model$$|DamagedRows' ./queue/...)
+	$(if $(RACE),$(GO) test -tags invariants -timeout 5m -run 'Model$$|DamagedRows|PowerCut|FlippedByte|SyncErrors' ./queue/... ./internal/spool)
 	$(GO) test -timeout 5m -run 'Alloc' ./queue ./relay/... ./delivery/... ./access/... ./internal/auth ./internal/maillog
 
 lint: need-go

