@@ -1,8 +1,6 @@
 package imap
 
 import (
-	"errors"
-
 	"postrider/access/imapwire"
 	"postrider/delivery/mailbox"
 )
@@ -25,10 +23,7 @@ func (a *appending) target(c *command) bool {
 	}
 	var r reply
 	if a.box, r = a.s.mailbox(name); a.box == nil {
-		if r.code == "NONEXISTENT" {
-			r.code = "TRYCREATE" // RFC 9051 section 6.3.12
-		}
-		return a.wrong(r)
+		return a.wrong(tryCreate(r)) // RFC 9051 section 6.3.12
 	}
 	return true
 }
@@ -50,20 +45,12 @@ func (a *appending) file() reply {
 		err = s.o.Store.DeliverAll(s.ctx, ds...)
 	}
 	if err != nil {
-		return s.appendTrouble(err)
+		return tryCreate(s.trouble(err))
 	}
 	s.appended += len(ds)
 	s.m.Appended.Add(int64(len(ds)))
 	s.added(a.box, uidsOf(ds))
 	return okRaw(a.appendUID(nil, ds), "APPEND completed")
-}
-
-// appendTrouble is trouble for a mailbox that messages go into.
-func (s *session) appendTrouble(err error) reply {
-	if errors.Is(err, mailbox.ErrNoMailbox) {
-		return no("TRYCREATE", "No such mailbox")
-	}
-	return s.trouble(err)
 }
 
 func (a *appending) deliveries() ([]*mailbox.Delivery, error) {
@@ -156,7 +143,7 @@ func (a *appending) replace(old uint32) reply {
 		err = s.o.Store.Deliver(s.ctx, ds[0])
 	}
 	if err != nil {
-		return s.appendTrouble(err)
+		return tryCreate(s.trouble(err))
 	}
 	s.appended++
 	s.expunged++
