@@ -15,19 +15,22 @@ import (
 // are empty before. It is slower than both, so that the CPU of the servers tells more
 // than the time.
 func TestMbsyncRate(t *testing.T) {
-	n := rateMessages(t)
+	n := rateMessages(t, 1000)
 	ours, theirs := rateSides(t, n)
 	const rounds = 3
 	var took, cpu [2][]float64
-	for range rounds {
+	for round := range rounds + 1 {
 		for i, s := range []*rateSide{ours, theirs} {
 			cost := mbsyncAll(t, s, n)
+			if round == 0 { // it warms the caches
+				continue
+			}
 			took[i], cpu[i] = append(took[i], cost.took.Seconds()), append(cpu[i], cost.cpu.Seconds())
 		}
 	}
 	t.Logf("mbsync of %d: postrider %.2f s with %.2f s of CPU, Dovecot %.2f s with %.2f s, ratios %.2f and %.2f", n,
 		median(took[0]), median(cpu[0]), median(took[1]), median(cpu[1]), median(took[0])/median(took[1]), median(cpu[0])/median(cpu[1]))
-	most := 1.0 // of Dovecot's CPU
+	most := 1.5 // of Dovecot's CPU, on a machine that does other things too
 	if rateLimits() {
 		most = 0.5
 		if median(took[0]) > median(took[1])*1.05 {
@@ -48,7 +51,9 @@ func mbsyncAll(t *testing.T, s *rateSide, n int) rateCost {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "mbsyncrc")
-	text := fmt.Sprintf(`IMAPAccount far
+	text := fmt.Sprintf(`FSync no
+
+IMAPAccount far
 Host %s
 Port %s
 User %s
@@ -63,8 +68,6 @@ MaildirStore near
 Path %[4]s/mail/
 Inbox %[4]s/mail/INBOX
 SubFolders Verbatim
-
-FSync no
 
 Channel all
 Far :far:

@@ -40,8 +40,10 @@ func startTarget(t *testing.T, name string, need target.Need) target.Instance {
 			t.Error(err)
 		}
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(need.Dir, "mail.log"))
-			t.Logf("%s", log[max(0, len(log)-4000):])
+			for _, name := range []string{"mail.log", "stderr.log"} {
+				log, _ := os.ReadFile(filepath.Join(need.Dir, name))
+				t.Logf("%s", log[max(0, len(log)-4000):])
+			}
 		}
 	})
 	info := in.Info()
