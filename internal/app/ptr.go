@@ -11,13 +11,14 @@ import (
 	"postrider/relay/site"
 )
 
-// checkSources starts what runs beside all else: it keeps what is learned of sites, and
-// tells the operator of sources whose names do not fit, since many receivers refuse
+// checkSources starts what runs beside all else: it keeps what is learned of sites,
+// gives memory back while it is calm, and tells the operator of sources whose names do not fit, since many receivers refuse
 // mail from an address whose name leads elsewhere.
 func (a *App) checkSources(ctx context.Context) {
 	ctx, a.stopChecks = context.WithCancel(context.WithoutCancel(ctx))
 	path := a.learnedPath()
 	a.background.Go(func() { a.keepLearned(ctx, path) })
+	a.background.Go(func() { tidy(ctx) })
 	sources := a.cfg.Sources
 	if len(sources) == 0 {
 		return

@@ -98,7 +98,7 @@ func idlePatience(n int) time.Duration {
 	if n < 1000 {
 		return 4 * time.Second
 	}
-	return 20 * time.Second
+	return 75 * time.Second // the process gives back what it does not need while it is calm
 }
 
 // idleTLS logs a user in, selects his INBOX and begins IDLE.
