@@ -171,3 +171,12 @@ func (s *session) unauthenticate(c *command) reply {
 	s.began = time.Now() // the time for the next login begins
 	return ok("UNAUTHENTICATE completed")
 }
+
+// isHTTP reports a browser that was made to speak to a mail server.
+func isHTTP(tag []byte) bool {
+	switch string(tag) {
+	case "GET", "POST", "HEAD", "OPTIONS", "CONNECT":
+		return true
+	}
+	return false
+}
