@@ -122,7 +122,8 @@ func startDovecotIMAP(t *testing.T) *dovecotIMAP {
 	if err := os.Chown(filepath.Join(dir, "mail"), uid, gid); err != nil {
 		t.Fatal(err)
 	}
-	d := &dovecotIMAP{imap: freeAddress(t), lmtp: freeAddress(t)}
+	free := freeAddresses(t, 2)
+	d := &dovecotIMAP{imap: free[0], lmtp: free[1]}
 	port := func(addr string) string { _, p, _ := net.SplitHostPort(addr); return p }
 	config := filepath.Join(dir, "dovecot.conf")
 	text := fmt.Sprintf(dovecotIMAPConfig, dir, dovecotPassword, owner.Uid, owner.Gid, port(d.imap), port(d.lmtp))

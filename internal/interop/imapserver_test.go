@@ -20,8 +20,10 @@ type imapServer struct {
 
 func newIMAPServer(t *testing.T, messages int, users ...string) *imapServer {
 	t.Helper()
-	s := &imapServer{imap: freeAddress(t), imaps: freeAddress(t), clear: freeAddress(t)}
-	s.popServer = newMailServer(t, fmt.Sprintf(`[[listener]]
+	s := &imapServer{}
+	s.popServer = newMailServer(t, 3, func(free []string) string {
+		s.imap, s.imaps, s.clear = free[0], free[1], free[2]
+		return fmt.Sprintf(`[[listener]]
 address = %q
 service = "imap"
 tls = "optional"
@@ -32,7 +34,8 @@ service = "imaps"
 address = %q
 service = "imap"
 tls = "off"
-`, s.imap, s.imaps, s.clear), messages, users...)
+`, s.imap, s.imaps, s.clear)
+	}, messages, users...)
 	return s
 }
 

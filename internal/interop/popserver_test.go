@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // popServer is a postrider with users and mailboxes, and POP3 in clear, with STLS
@@ -28,16 +29,18 @@ const popPassword = "correct horse battery"
 // newPopServer starts one with these users, each of whom has some messages.
 func newPopServer(t *testing.T, messages int, users ...string) *popServer {
 	t.Helper()
-	return newMailServer(t, "", messages, users...)
+	return newMailServer(t, 0, func([]string) string { return "" }, messages, users...)
 }
 
-// newMailServer is newPopServer with more in the configuration.
-func newMailServer(t *testing.T, more string, messages int, users ...string) *popServer {
+// newMailServer is newPopServer with more in the configuration, which is asked for with
+// as many addresses as it needs.
+func newMailServer(t *testing.T, needs int, more func(addresses []string) string, messages int, users ...string) *popServer {
 	t.Helper()
 	dir := t.TempDir()
+	free := freeAddresses(t, 4+needs)
 	s := &popServer{
-		relay: &relay{t: t, dir: dir, addr: freeAddress(t), config: filepath.Join(dir, "postrider.toml"), errLog: filepath.Join(dir, "stderr.log")},
-		pop3:  freeAddress(t), pop3s: freeAddress(t), clear: freeAddress(t), sums: map[int][32]byte{},
+		relay: &relay{t: t, dir: dir, addr: free[0], config: filepath.Join(dir, "postrider.toml"), errLog: filepath.Join(dir, "stderr.log")},
+		pop3:  free[1], pop3s: free[2], clear: free[3], sums: map[int][32]byte{},
 	}
 	s.pair = writePair(t, dir, "server")
 	text := fmt.Sprintf(`version = 1
@@ -63,7 +66,7 @@ service = "pop3"
 tls = "off"
 [local]
 domains = ["isp.example"]
-`, s.pair.certificate, s.pair.key, s.addr, s.pop3, s.pop3s, s.clear) + more
+`, s.pair.certificate, s.pair.key, s.addr, s.pop3, s.pop3s, s.clear) + more(free[4:])
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +78,11 @@ domains = ["isp.example"]
 		}
 	}
 	s.start()
+	for _, addr := range free {
+		if !await(15*time.Second, func() bool { return dials(addr) }) {
+			t.Fatalf("nothing listens on %s", addr)
+		}
+	}
 	for i := range messages {
 		s.deliver(i, users...)
 	}

@@ -213,15 +213,17 @@ return trash.name;`
 // folders, sees a new message while it idles, flags and deletes.
 func TestIMAPThunderbird(t *testing.T) {
 	const messages = 3
-	imaps, submissions, settings := freeAddress(t), freeAddress(t), freeAddress(t)
-	s := &imapServer{imaps: imaps}
-	s.popServer = newMailServer(t, fmt.Sprintf("[[listener]]\naddress = %q\nservice = \"imaps\"\n[[listener]]\naddress = %q\nservice = \"submissions\"\n[autoconfig]\naddress = %q\n", imaps, submissions, settings), messages, "bird")
+	s, settings := &imapServer{}, ""
+	s.popServer = newMailServer(t, 3, func(free []string) string {
+		s.imaps, settings = free[0], free[2]
+		return fmt.Sprintf("[[listener]]\naddress = %q\nservice = \"imaps\"\n[[listener]]\naddress = %q\nservice = \"submissions\"\n[autoconfig]\naddress = %q\n", free[0], free[1], free[2])
+	}, messages, "bird")
 	text, err := os.ReadFile(s.pair.certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	block, _ := pem.Decode(text)
-	_, port, _ := net.SplitHostPort(imaps)
+	_, port, _ := net.SplitHostPort(s.imaps)
 	number, _ := strconv.Atoi(port)
 	b := newThunderbird(t, map[string]any{
 		"mailnews.auto_config_url": "http://" + settings + "/mail/config-v1.1.xml?emailaddress=bird@", "network.dns.localDomains": "mda.example.org", "network.dns.disableIPv6": true,
