@@ -53,7 +53,10 @@ func TestRefusedTransactionsEndWithTheLifetime(t *testing.T) {
 			w := newRelayWorld(t, 1, mx, func(o *Options) {
 				o.Rules.Replies, o.WarnAfter, o.Retry.Lifetime = blocklist(t), 4*time.Hour, 24*time.Hour
 			})
-			const n = 200
+			n := 200
+			if raceEnabled {
+				n = 60
+			}
 			for i := range n {
 				w.accept(t, fmt.Sprintf("u@c%d.s9.example", i%senders), fmt.Sprintf("r@d%d.s1.example", i))
 			}

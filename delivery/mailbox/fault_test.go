@@ -23,7 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A disk that fails at a random moment: nothing is promised from then on, and what
 // was promised before is there when the power comes back.
 func TestDiskFaults(t *testing.T) {
-	for seed := range uint64(24) {
+	seeds := uint64(24)
+	if mailbox.RaceEnabled {
+		seeds = 8
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		mem := vfs.NewCrashableMem()
 		if err := mem.MkdirAll("store", 0o700); err != nil {

@@ -60,7 +60,11 @@ type repeat struct {
 
 // Covers HM3.
 func TestModel(t *testing.T) {
-	for seed := range uint64(16) {
+	seeds := uint64(16)
+	if mailbox.RaceEnabled {
+		seeds = 4
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := &model{
 				t: t, rng: rand.New(rand.NewPCG(seed, 5)), fs: vfs.NewCrashableMem(),

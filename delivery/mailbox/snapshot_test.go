@@ -10,7 +10,11 @@ import (
 // A snapshot is what an array would be after the same events, and differences of
 // two lead from the one to the other.
 func TestSnapshotsAgainstAnArray(t *testing.T) {
-	for seed := range uint64(40) {
+	seeds := uint64(40)
+	if RaceEnabled {
+		seeds = 10
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		snap := &snapshot{}
 		var want []Entry

@@ -16,7 +16,10 @@ import (
 // another's text.
 // Covers D1, D4, D9, D10, D13, D17.
 func TestChaos(t *testing.T) {
-	const seeds = 300
+	seeds := 300
+	if raced {
+		seeds = 100
+	}
 	for seed := range seeds {
 		if chaos(t, uint64(seed)); t.Failed() {
 			t.Fatalf("seed %d", seed)
