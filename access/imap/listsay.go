@@ -27,7 +27,7 @@ func (s *session) sayList(l *listing, ret *listReturn) reply {
 		if err := s.sayStatus(box, ret.status); err != nil {
 			trouble = err
 		}
-		n, err := s.sayMetadata(box.Name(), box.Metadata, &ret.metadata)
+		n, err := s.sayMetadata(box.Name(), usedBox{box, s.account}.Metadata, &ret.metadata)
 		if err != nil {
 			trouble = err
 		}

@@ -129,25 +129,6 @@ func (s *session) getMetadata(c *command) reply {
 	return ok("GETMETADATA completed")
 }
 
-// noteKeeper is an account or a mailbox, as a keeper of metadata.
-type noteKeeper interface {
-	Metadata(dst []mailbox.Metadata) ([]mailbox.Metadata, error)
-	MetadataVersion() uint64
-}
-
-// keeper finds what keeps the metadata of a mailbox, or with an empty name of the
-// account, whose entries stand for the server's.
-func (s *session) keeper(name []byte) (noteKeeper, string, reply) {
-	if len(name) == 0 {
-		return s.account, "", reply{}
-	}
-	box, r := s.mailbox(name)
-	if box == nil {
-		return nil, "", r
-	}
-	return box, box.Name(), reply{}
-}
-
 // sayMetadata sends the entries that are wanted; longest is the size of the largest value
 // that is larger than wanted.
 func (s *session) sayMetadata(box string, read func([]mailbox.Metadata) ([]mailbox.Metadata, error), w *metadataWanted) (longest int, err error) {
@@ -225,12 +206,14 @@ func (s *session) setMetadata(c *command) reply {
 	switch k := keeper.(type) {
 	case *mailbox.Account:
 		err = k.SetMetadata(s.ctx, changes)
-	case *mailbox.Mailbox:
-		err = k.SetMetadata(s.ctx, changes)
+	case usedBox:
+		r, err = k.set(s.ctx, changes)
 	default:
 		return r
 	}
 	switch {
+	case !r.good():
+		return r
 	case err == nil:
 		return ok("SETMETADATA completed")
 	case errors.Is(err, mailbox.ErrMetadata):
