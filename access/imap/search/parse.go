@@ -14,7 +14,6 @@ type parser struct {
 	charset encoding.Encoding
 	stack   []frame
 	depth   int // of nodes
-	tail    []int32
 	scratch []byte
 }
 

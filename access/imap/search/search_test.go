@@ -20,7 +20,7 @@ func lines(l ...string) string { return strings.Join(l, crlf) + crlf }
 func someMail() []letter {
 	day := func(d int) time.Time { return time.Date(2026, 11, d, 23, 30, 0, 0, time.UTC) }
 	return []letter{
-		1 - 1: {flags: mailbox.FlagSeen | mailbox.FlagAnswered, received: day(1), text: lines(
+		0: {flags: mailbox.FlagSeen | mailbox.FlagAnswered, received: day(1), text: lines(
 			"From: Fred Foobar <foobar@Blurdybloop.example>",
 			"Date: Mon, 7 Feb 1994 21:52:25 -0800 (PST)",
 			"Subject: afternoon meeting",
