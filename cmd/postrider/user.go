@@ -21,7 +21,7 @@ type userVerbs struct {
 
 func userCommand(load func() (*config.Config, error)) *cobra.Command {
 	v := &userVerbs{load: load}
-	user := &cobra.Command{Use: "user", Short: "Users of SMTP AUTH and POP3, and their mailboxes' owners", Args: cobra.NoArgs, RunE: needVerb}
+	user := &cobra.Command{Use: "user", Short: "Users of SMTP AUTH, IMAP and POP3, and their mailboxes' owners", Args: cobra.NoArgs, RunE: needVerb}
 	user.AddCommand(v.add(), v.passwd(), v.set(), v.list(), v.rm(), v.appPassword(), v.importUsers())
 	return user
 }

@@ -82,7 +82,7 @@ func withheld(disabled map[string][]string) func(user string) []string {
 
 // openAccount opens the mailboxes of a user.
 func (a *App) openAccount(ctx context.Context, user *auth.User) (*mailbox.Account, error) {
-	return a.accountOf(ctx, user.Name)
+	return a.accountOf(ctx, user)
 }
 
 // readBy writes down what happened on a connection of IMAP. Logins are written where

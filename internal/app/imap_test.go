@@ -135,6 +135,39 @@ func TestIMAP(t *testing.T) {
 	}
 }
 
+// What the operator has changed of a user's limits holds from the next login on, before
+// any mail comes.
+func TestLimitsOfLogin(t *testing.T) {
+	dir := t.TempDir()
+	addUser(t, dir, "alice@here.example", goodPassword)
+	config := configure(t, dir, imapListeners)
+	a := startIn(t, dir, config, nil)
+	defer a.stop()
+	login := func() string {
+		t.Helper()
+		r := a.secure(3)
+		r.do(`LOGIN alice "` + goodPassword + `"`)
+		return r.do("GETQUOTAROOT INBOX")
+	}
+	if got := login(); strings.Contains(got, "STORAGE") {
+		t.Errorf("without a limit: %s", got)
+	}
+	was, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(was), "[local]\n", "[local]\nquota = \"1MiB\"\n", 1)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := login(); !strings.Contains(got, "STORAGE 0 1024)") {
+		t.Errorf("with a limit of 1 MiB: %s", got)
+	}
+}
+
 // port is how the settings tell of a listener's port.
 func port(a *appliance, n int) string {
 	_, number, _ := strings.Cut(a.Addresses()[n], ":")

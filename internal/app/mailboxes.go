@@ -12,6 +12,7 @@ import (
 
 	"postrider/delivery"
 	"postrider/delivery/mailbox"
+	"postrider/internal/auth"
 	"postrider/internal/config"
 )
 
@@ -63,31 +64,45 @@ func deliverySettings(cfg *config.Config) delivery.Settings {
 	return s
 }
 
-// quotaOf returns the bounds of a user's mailboxes: his own, or those of all.
+// quotaOf returns the bounds of a user's mailboxes.
 func (a *App) quotaOf(ctx context.Context, user string) (limitBytes, limitMessages int64, err error) {
-	limitBytes, limitMessages, err = a.users.auth.Quota(ctx, user)
-	all := &a.reloaded.Load().cfg.Local
-	return max(cmp.Or(limitBytes, all.Quota), 0), max(cmp.Or(limitMessages, all.QuotaMessages), 0), err
+	ownBytes, ownMessages, err := a.users.auth.Quota(ctx, user)
+	limitBytes, limitMessages = a.boundsOf(ownBytes, ownMessages)
+	return limitBytes, limitMessages, err
 }
 
-// accountOf returns the account of a user who has logged in, which is made when
-// there was no mail for him yet.
-func (a *App) accountOf(ctx context.Context, user string) (*mailbox.Account, error) {
+// boundsOf returns a user's own bounds, or those of all where there are none.
+func (a *App) boundsOf(ownBytes, ownMessages int64) (limitBytes, limitMessages int64) {
+	all := &a.reloaded.Load().cfg.Local
+	return max(cmp.Or(ownBytes, all.Quota), 0), max(cmp.Or(ownMessages, all.QuotaMessages), 0)
+}
+
+// accountOf returns the account of a user who has logged in, which is made when there was
+// no mail for him yet. The user's limits are in force then: what he adds himself need not
+// wait for a delivery to be measured by the present ones.
+func (a *App) accountOf(ctx context.Context, user *auth.User) (*mailbox.Account, error) {
 	if a.mailboxes == nil {
 		return nil, errNoMailboxes
 	}
-	account, err := a.mailboxes.Account(user)
-	if !errors.Is(err, mailbox.ErrNoAccount) {
-		return account, err
+	account, err := a.mailboxes.Account(user.Name)
+	made := errors.Is(err, mailbox.ErrNoAccount)
+	if made {
+		account, err = a.mailboxes.CreateAccount(ctx, user.Name)
 	}
-	if account, err = a.mailboxes.CreateAccount(ctx, user); err != nil {
-		return nil, err
-	}
-	limitBytes, limitMessages, err := a.quotaOf(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	return account, account.SetQuota(ctx, limitBytes, limitMessages)
+	limitBytes, limitMessages := a.boundsOf(user.QuotaBytes, user.QuotaMessages)
+	if q := account.Quota(); q.LimitBytes == limitBytes && q.LimitMessages == limitMessages {
+		return account, nil
+	}
+	if err := account.SetQuota(ctx, limitBytes, limitMessages); err != nil {
+		if made {
+			return nil, err
+		}
+		a.diag.Warn("the limits of an account could not be changed", zap.String("user", user.Name), zap.Error(err)) // the old ones hold
+	}
+	return account, nil
 }
 
 var errNoMailboxes = errors.New("no [local] domains, so there are no mailboxes")

@@ -48,7 +48,7 @@ func (a *App) pop3Options(c config.Listener, m *pop3.Metrics, cfg *config.Config
 
 // openDrop opens a user's INBOX.
 func (a *App) openDrop(ctx context.Context, user *auth.User) (pop3.Maildrop, error) {
-	account, err := a.accountOf(ctx, user.Name)
+	account, err := a.accountOf(ctx, user)
 	if err != nil {
 		return nil, err
 	}

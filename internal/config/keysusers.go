@@ -45,7 +45,7 @@ func mailboxesSection() section {
 }
 
 func usersSection() section {
-	return single("users", "Users of SMTP AUTH and POP3, and owners of mailboxes. They are looked for in the file, then in [users.sql], then in [users.ldap].",
+	return single("users", "Users of SMTP AUTH, IMAP and POP3, and owners of mailboxes. They are looked for in the file, then in [users.sql], then in [users.ldap].",
 		func(c *Config) *Users { return &c.Users },
 		field[Users]{"file", "path", `"users"`, "", "File of the users, written by `postrider user`; one that does not exist has none. A change of it is taken up by itself. Empty: no file.",
 			path(func(u *Users) *string { return &u.File })},
