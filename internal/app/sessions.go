@@ -22,12 +22,15 @@ func held[O any](a *App, s *server, of func(c config.Listener, cfg *config.Confi
 	return options.Load
 }
 
-// offeredTLS is what a listener's sessions encrypt with; nil: nothing.
+// offeredTLS is what a listener's sessions encrypt with; nil: nothing. They share one
+// configuration, whose certificate may change, so that a client can resume a session of
+// TLS on its next connection.
 func (a *App) offeredTLS(c config.Listener) func() *tls.Config {
 	if c.TLS == config.TLSOff && !c.Service.ImplicitTLS() {
 		return nil
 	}
-	return func() *tls.Config { return a.certs.Config() }
+	shared := a.certs.Config()
+	return func() *tls.Config { return shared }
 }
 
 func exempt(access *policy.Rules) func(netip.Addr) bool { return access.Trusted }
