@@ -81,7 +81,7 @@ func writeGolden(t *testing.T, copied string) {
 // nextOf leases what is next in l.
 func nextOf(t *testing.T, l *Lane) *Job {
 	t.Helper()
-	j := l.Next(t.Context(), time.Second, Lease{}, nil)
+	j := l.Next(t.Context(), 20*time.Second, Lease{}, nil)
 	if j == nil {
 		t.Fatal("nothing is ready")
 	}

@@ -33,7 +33,12 @@ func outage(t testing.TB, n int, warnAfter time.Duration) {
 		},
 		answer: func(netip.Addr, *mail.Delivery) mail.Status { return handedOver },
 	}
-	w := newRelayWorld(t, 2, mx, func(o *Options) { o.Queue.SegmentBytes, o.WarnAfter = 4<<20, warnAfter })
+	w := newRelayWorld(t, 2, mx, func(o *Options) {
+		o.WarnAfter = warnAfter
+		if n > 1000 {
+			o.Queue.SegmentBytes = 4 << 20
+		}
+	})
 	for i := range n {
 		w.accept(t, fmt.Sprintf("u%d@c%d.s9.example", i, i%50), fmt.Sprintf("r@d%d.s1.example", i%100))
 	}
