@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/bench/cost"
 	"postrider/bench/target"
 )
 
@@ -99,6 +100,7 @@ func TestIMAPRate(t *testing.T) {
 				rounds = 5
 			}
 			var took, cpu [2][]float64
+			var first [2]time.Duration
 			for round := range rounds + 1 {
 				for i, s := range []*rateSide{ours, theirs} {
 					cost := s.run(t, c.command, c.fetches)
@@ -106,21 +108,22 @@ func TestIMAPRate(t *testing.T) {
 						s.conn.do(c.undo)
 					}
 					if round == 0 { // the first warms the caches
-						t.Logf("%s first: %v", []string{"postrider", "Dovecot"}[i], cost.took)
+						first[i] = cost.took
 						continue
 					}
 					took[i], cpu[i] = append(took[i], cost.took.Seconds()), append(cpu[i], cost.cpu.Seconds())
 				}
 			}
 			a, b := median(took[0]), median(took[1])
+			t.Logf("%s of %d: first postrider %v, Dovecot %v", c.what, n, first[0], first[1])
 			t.Logf("%s of %d: postrider %.2f ms (%.0f/s, CPU %.1f ms), Dovecot %.2f ms (%.0f/s, CPU %.1f ms): %.1f times as fast",
 				c.what, n, a*1e3, float64(max(c.fetches, 1))/a, median(cpu[0])*1e3, b*1e3, float64(max(c.fetches, 1))/b, median(cpu[1])*1e3, b/a)
 			least := min(c.least, 1)
 			if rateLimits() {
 				least = c.least
 			}
-			if rateLimits() && c.undo != "" && a > 0.1 {
-				t.Errorf("%s takes %.0f ms, not 100", c.command, a*1e3)
+			if rateLimits() && c.undo != "" && first[0] > 100*time.Millisecond {
+				t.Errorf("%s takes %v, not 100 ms", c.command, first[0])
 			}
 			if b < a*least {
 				t.Errorf("%.2f times as fast as Dovecot, not %.0f: %.4v, %.4v", b/a, least, took[0], took[1])
@@ -186,6 +189,9 @@ func firstExamine(t *testing.T, ours, theirs *rateSide) {
 	for _, s := range []*rateSide{ours, theirs} {
 		if err := s.in.Restart(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if _, err := cost.AwaitIdle(t.Context(), s.in.Meter(), 10*time.Second); err != nil {
+			t.Fatal(err) // what is tidied up after a start takes as much of the machine
 		}
 		s.conn = dialIMAP(t, s.in.IMAP(), s.user, "secret")
 		examine := s.run(t, "EXAMINE INBOX", -1)
