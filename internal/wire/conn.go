@@ -182,6 +182,7 @@ func (c *Conn) StartTLS(config *tls.Config, timeout time.Duration) error {
 		return ErrInjected
 	}
 	c.release()
+	c.woken.Store(false) // a handshake cannot stop for it, and whoever was woken is about to look
 	c.ReadBy(time.Now().Add(timeout), timeout)
 	if err := c.arm(); err != nil {
 		return err

@@ -52,6 +52,7 @@ func TestWake(t *testing.T) {
 			l := listen(t)
 			serve(t, wire.Options{Handle: func(c *wire.Conn) {
 				if protected {
+					c.Wake() // of no use to a handshake
 					if err := c.StartTLS(certificate(t), time.Minute); err != nil {
 						t.Error(err)
 					}
