@@ -26,7 +26,7 @@ demo: build
 # allocates can only be counted without the detector and the extra checks.
 test: need-go
 	$(GO) test $(RACE) -tags invariants -timeout 9m $(PKGS)
-	$(if $(RACE),$(GO) test -tags invariants -timeout 5m -run 'Model$$|DamagedRows|PowerCut|FlippedByte|SyncErrors|AgainstAnArray|DiskFaults|Chaos' ./queue/... ./internal/spool ./delivery/mailbox ./relay/outbound)
+	$(if $(RACE),$(GO) test -tags invariants -timeout 5m -run 'Model$$|DamagedRows|PowerCut|FlippedByte|SyncErrors|AgainstAnArray|DiskFaults|Chaos' ./queue/... ./internal/spool ./delivery/mailbox ./relay ./relay/outbound)
 	$(GO) test -timeout 5m -run 'Alloc' ./queue ./relay/... ./delivery/... ./access/... ./internal/auth ./internal/maillog
 
 lint: need-go
