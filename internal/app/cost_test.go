@@ -77,8 +77,8 @@ func TestSyncsAreShared(t *testing.T) {
 	dir := t.TempDir()
 	file := configure(t, dir, relayListener+cheapLimits+route("*", "smtp:"+h.addr))
 	a := startIn(t, dir, file, func(o *queue.Options) { o.FS = errorfs.Wrap(vfs.Default, slow) })
-	pass(t, a, h, 1000)
-	const n = 5000
+	pass(t, a, h, 500)
+	const n = 2000
 	before := syncs.Load()
 	r := pass(t, a, h, n)
 	each := float64(syncs.Load()-before) / n

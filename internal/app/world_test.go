@@ -59,7 +59,13 @@ func startIn(t *testing.T, dir, file string, tweak func(*queue.Options)) *applia
 	for i := range cfg.Listeners {
 		cfg.Listeners[i].Host = "127.0.0.1:0"
 	}
-	a, err := app.Start(t.Context(), cfg, app.Options{Version: "test", Queue: tweak})
+	cfg.Mailboxes.Segment = 4 << 20
+	smaller := func(o *queue.Options) {
+		if o.SegmentBytes = 4 << 20; tweak != nil {
+			tweak(o)
+		}
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{Version: "test", Queue: smaller})
 	if err != nil {
 		t.Fatal(err)
 	}
