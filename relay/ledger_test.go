@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +15,22 @@ import (
 	"postrider/internal/maillog"
 	"postrider/queue"
 )
+
+// watched is a context that tells when an action of the queue begins to wait for what is
+// in flight: the first time it is asked for its end the action waits for its turn.
+type watched struct {
+	context.Context
+	asked atomic.Int32
+	once  sync.Once
+	waits chan struct{}
+}
+
+func (w *watched) Done() <-chan struct{} {
+	if w.asked.Add(1) == 2 {
+		w.once.Do(func() { close(w.waits) })
+	}
+	return w.Context.Done()
+}
 
 // The accounts balance after a restart, also when what waited had left the hot
 // spool, and while a Drop waits for what is in flight.
@@ -65,14 +82,17 @@ func TestLedgerBalancesAfterARestart(t *testing.T) {
 	balanced(e, "in flight")
 	dropped := make(chan queue.ActionResult, 1)
 	one := e.queue.Counts().Recipients
+	ctx := &watched{Context: t.Context(), waits: make(chan struct{})}
 	go func() {
+		defer ctx.once.Do(func() { close(ctx.waits) }) // had it not to wait
 		f := queue.Filter{State: queue.InFlight, Limit: 1}
-		r, err := e.Drop(t.Context(), f, "root", "spam")
+		r, err := e.Drop(ctx, f, "root", "spam")
 		if err != nil {
 			t.Error(err)
 		}
 		dropped <- r
 	}()
+	<-ctx.waits
 	balanced(e, "while a drop waits")
 	close(hold)
 	if r := <-dropped; r.Done != 1 || e.queue.Counts().Recipients != one-1 {
