@@ -106,5 +106,6 @@ func prepare(o Options) (*Store, error) {
 		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	s.space.init(s) // the folder is there now
+	s.space.ask()   // of two first changes one would ask, and the other find no answer
 	return s, nil
 }
