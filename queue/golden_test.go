@@ -25,8 +25,8 @@ func goldenOptions(t *testing.T, dir string) Options {
 		HotMessages: 1, ReserveBytes: 1,
 		Bind: func(domain, _ []byte) string { return string(domain) },
 		Metrics: &Metrics{Alarm: func(kind string, err error) {
-			if t.Logf("alarm %s: %v", kind, err); kind != "disk" { // that of the machine may be nearly full
-				t.Fail()
+			if !strings.Contains(err.Error(), "disk is nearly full") { // that of the machine may be
+				t.Errorf("alarm %s: %v", kind, err)
 			}
 		}},
 		Fatal: func(err error) { t.Errorf("fatal: %v", err) },

@@ -126,7 +126,7 @@ func TestOutage(t *testing.T) {
 //
 // Covers B2, Q11.
 func TestOutageWithNotices(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { outage(t, 200, 4*time.Hour) })
+	synctest.Test(t, func(t *testing.T) { outage(t, 500, 4*time.Hour) })
 }
 
 // A total outage of DNS bounces nothing, costs few queries, and ends by itself.
